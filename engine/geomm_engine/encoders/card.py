@@ -1,0 +1,302 @@
+"""The card of a model: everything that is known of it, read from ``card.json`` and checked. Loads no model.
+
+A model is a folder: ``card.json``, the graphs, the tokenizer. What the card does not say is not guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geomm_engine.contract import ContractError, ErrorCode, ModelSummary, decode, encode
+from geomm_engine.errors import ModelError
+
+CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True)
+class Licence:
+    name: str
+    url: str
+    is_noncommercial: bool = False
+    is_gated: bool = False
+
+
+@dataclass(frozen=True)
+class CardFile:
+    """``role``: "image" and "text" (ONNX graphs), "tokenizer", "weights" (safetensors of both towers, for torch)."""
+
+    role: str
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class CardBand:
+    """A band that the image tower wants, in order."""
+
+    role: str
+    wavelength_nm: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Turns one physical unit into what the tower was trained on: ``value = input × gain + offset``, clipped to 0–1."""
+
+    unit: str
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CardRadiometry:
+    """The tower sees ``(value − mean) / std`` of values in 0–1 "display" units (an 8-bit picture over 255).
+
+    ``calibrations`` say how physical units ("toa_reflectance", "surface_reflectance", 0–1) become display units.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    calibrations: tuple[Calibration, ...]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """For ground pixels in this range (metres) the tower takes square tiles of ``tile_px`` pixels."""
+
+    gsd_min_m: float
+    gsd_max_m: float
+    tile_px: int
+
+
+@dataclass(frozen=True)
+class CardText:
+    """``templates`` hold one ``{}`` each; ``context_length`` counts tokens with the start and end marks."""
+
+    context_length: int
+    templates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CardScoring:
+    """``logit_scale`` is the calibrated inverse temperature; the reference mean and threshold serve the reject score.
+
+    ``background_similarity_mean`` and ``_std``: cosine of unrelated image and text pairs, to read a raw cosine by.
+    """
+
+    logit_scale: float
+    logit_bias: float
+    reference_mean: tuple[float, ...]
+    reject_threshold: float
+    background_similarity_mean: float
+    background_similarity_std: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number that was measured, and how. ``interval_95`` is empty where none was computed."""
+
+    dataset: str
+    protocol: str
+    metric: str
+    value: float
+    date: str
+    interval_95: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """``settings_json`` are the arguments of the network in :mod:`geomm_engine.networks` that bears ``name``."""
+
+    name: str
+    settings_json: str
+
+
+@dataclass(frozen=True)
+class Training:
+    data: tuple[str, ...]
+    recipe: str
+    seed: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    id: str
+    name: str
+    version: str
+    space_id: str
+    description: str
+    licence: Licence
+    files: tuple[CardFile, ...]
+    architecture: Architecture
+    bands: tuple[CardBand, ...]
+    radiometry: CardRadiometry
+    scales: tuple[Scale, ...]
+    has_gsd_input: bool
+    dim: int
+    text: CardText
+    scoring: CardScoring
+    training: Training
+    measured: tuple[Measurement, ...]
+
+    @property
+    def gsd_min_m(self) -> float:
+        return min(scale.gsd_min_m for scale in self.scales)
+
+    @property
+    def gsd_max_m(self) -> float:
+        return max(scale.gsd_max_m for scale in self.scales)
+
+    def scale_for(self, gsd_m: float) -> tuple[Scale, float]:
+        """The scale for a layer's ground pixel, and the ground pixel (metres) that the tower will see.
+
+        A finer layer is averaged to the finest pixel of the card; a coarser one keeps the coarsest.
+        """
+        seen_m = min(max(gsd_m, self.gsd_min_m), self.gsd_max_m)
+        fitting = [scale for scale in self.scales if scale.gsd_min_m <= seen_m <= scale.gsd_max_m]
+        if not fitting:
+            fitting = [min(self.scales, key=lambda scale: abs(np.log(scale.gsd_max_m / seen_m)))]
+        return fitting[0], seen_m
+
+    def calibration_for(self, unit: str) -> Calibration | None:
+        return next((item for item in self.radiometry.calibrations if item.unit == unit), None)
+
+    def reference_mean(self) -> NDArray[np.float32]:
+        """(dim,) float32, the mean image vector of the training set."""
+        return np.asarray(self.scoring.reference_mean, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A card and where its files lie."""
+
+    card: Card
+    path: Path
+    card_sha256: str
+    is_builtin: bool = False
+
+    def file(self, role: str) -> Path:
+        """The path of the file with this role.
+
+        Raises:
+            ModelError: the card names none, or the file is absent or shorter than the card says.
+        """
+        for item in self.card.files:
+            if item.role == role:
+                return self._checked(item)
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The model {self.card.id} has no file for “{role}”.",
+            "Choose another model, or install this one again.",
+            model=self.card.id,
+        )
+
+    def has_file(self, role: str) -> bool:
+        return any(item.role == role for item in self.card.files)
+
+    def _checked(self, item: CardFile) -> Path:
+        path = self.path / item.path
+        if not path.is_file() or path.stat().st_size != item.size_bytes:
+            raise ModelError(
+                ErrorCode.MODEL_INVALID,
+                f"The file {path} of the model {self.card.id} is missing or damaged.",
+                "Install the model again.",
+                model=self.card.id,
+                path=str(path),
+            )
+        return path
+
+    def damaged_files(self) -> list[str]:
+        """Names of the files whose SHA-256 is not the card's."""
+        return [
+            item.path
+            for item in self.card.files
+            if not (self.path / item.path).is_file() or file_sha256(self.path / item.path) != item.sha256
+        ]
+
+    def summary(self) -> ModelSummary:
+        card = self.card
+        return ModelSummary(
+            id=card.id,
+            name=card.name,
+            version=card.version,
+            licence=card.licence.name,
+            gsd_min_m=card.gsd_min_m,
+            gsd_max_m=card.gsd_max_m,
+            bands=tuple(band.role for band in card.bands),
+            dim=card.dim,
+            size_mb=round(sum(item.size_bytes for item in card.files) / 1e6, 1),
+            description=card.description,
+            is_builtin=self.is_builtin,
+            measured=tuple(
+                f"{item.dataset}: {item.metric} {item.value:.3g} ({item.protocol}, {item.date})" for item in card.measured
+            ),
+        )
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_card(folder: Path, *, is_builtin: bool = False) -> ModelFolder:
+    """The card in this folder.
+
+    Raises:
+        ModelError: there is no card, or it does not say what a card must say; the message names the field.
+    """
+    path = folder / CARD_FILE
+    try:
+        raw = path.read_bytes()
+        card = decode(Card, json.loads(raw), "card")
+    except (OSError, ValueError, ContractError) as problem:
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The model card {path} cannot be used: {problem}.",
+            "Correct the card or install the model again.",
+            path=str(path),
+        ) from problem
+    _check(card, path)
+    return ModelFolder(card, folder, hashlib.sha256(raw).hexdigest(), is_builtin)
+
+
+def write_card(card: Card, folder: Path) -> Path:
+    """Write ``card.json`` into the model folder."""
+    path = folder / CARD_FILE
+    path.write_text(json.dumps(encode(card), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _check(card: Card, path: Path) -> None:
+    count = len(card.bands)
+    lengths = {
+        "radiometry.mean": (len(card.radiometry.mean), count),
+        "radiometry.std": (len(card.radiometry.std), count),
+        "scoring.reference_mean": (len(card.scoring.reference_mean), card.dim),
+        **{f"radiometry.calibrations[{item.unit}]": (len(item.gain), count) for item in card.radiometry.calibrations},
+    }
+    wrong = [name for name, (found, wanted) in lengths.items() if found != wanted]
+    if not card.scales:
+        wrong.append("scales")
+    if not card.text.templates or any(text.count("{}") != 1 for text in card.text.templates):
+        wrong.append("text.templates")
+    if wrong:
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The model card {path} contradicts itself in {', '.join(wrong)}.",
+            "Correct the card or install the model again.",
+            path=str(path),
+        )
+
+
+def settings_of(card: Card) -> dict[str, object]:
+    """The network's arguments that the card carries."""
+    return cast("dict[str, object]", json.loads(card.architecture.settings_json))

@@ -1,0 +1,70 @@
+"""Which processors can run a model here, found without importing any model library."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from geomm_engine.contract import Device, ErrorCode
+from geomm_engine.encoders.card import ModelFolder
+from geomm_engine.encoders.encoder import ImageEncoder
+from geomm_engine.errors import ModelError
+
+CPU = "cpu"
+AUTO = "auto"
+
+
+def devices() -> tuple[Device, ...]:
+    """The CPU always; a GPU where both torch and a driver are installed. Cheap: looks for files, loads nothing."""
+    found = []
+    if importlib.util.find_spec("torch") is not None:
+        if _has_nvidia() or _has_rocm():
+            found.append(Device("cuda", "NVIDIA GPU" if _has_nvidia() else "AMD GPU", is_default=True))
+        elif sys.platform == "darwin" and platform.machine() == "arm64":
+            found.append(Device("mps", "Apple GPU", is_default=True))
+    return (*found, Device(CPU, "CPU", is_default=not found))
+
+
+def _has_nvidia() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _has_rocm() -> bool:
+    return Path("/dev/kfd").exists()
+
+
+def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
+    """The image tower on the device asked for ("auto": a GPU when there is one), else on the CPU with the reason.
+
+    Raises:
+        ModelError: the device is none that GeoMM knows, or the model is damaged.
+    """
+    if device not in (AUTO, CPU, "cuda", "mps"):
+        raise ModelError(
+            ErrorCode.DEVICE_UNAVAILABLE,
+            f"“{device}” is no device that GeoMM knows.",
+            "Choose auto, cpu, cuda or mps.",
+            device=device,
+        )
+    wanted = next(item.id for item in devices() if item.is_default) if device == AUTO else device
+    reason = ""
+    if wanted != CPU:
+        reason = _why_no_gpu(folder)
+        if not reason:
+            from geomm_engine.encoders.torch_encoder import TorchImageEncoder
+
+            return TorchImageEncoder(folder, wanted)
+    from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
+
+    return OnnxImageEncoder(folder, fallback_reason=reason)
+
+
+def _why_no_gpu(folder: ModelFolder) -> str:
+    if importlib.util.find_spec("torch") is None:
+        return "torch is not installed in the engine's environment"
+    if not folder.has_file("weights"):
+        return f"the model {folder.card.id} has no weights for torch"
+    return ""

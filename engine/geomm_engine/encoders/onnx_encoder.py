@@ -1,0 +1,94 @@
+"""Both towers in ONNX Runtime on the processor. The only module that imports onnxruntime.
+
+Threads do not spin while they wait: beside QGIS on a small machine that would cost more than it gains.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from geomm_engine.contract import ErrorCode
+from geomm_engine.encoders.card import ModelFolder
+from geomm_engine.encoders.encoder import unit
+from geomm_engine.encoders.tokenizer import Tokenizer
+from geomm_engine.errors import ModelError
+
+_BATCH = 64
+_TEXT_BATCH = 256
+
+
+def processor_count() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _session(folder: ModelFolder, role: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = processor_count()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    path = folder.file(role)
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # noqa: BLE001 - the runtime's exceptions share no base class
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The graph {path} cannot be loaded: {problem}.",
+            "Install the model again.",
+            model=folder.card.id,
+        ) from problem
+
+
+class OnnxImageEncoder:
+    """The image tower on the CPU."""
+
+    def __init__(self, folder: ModelFolder, fallback_reason: str = "") -> None:
+        self._session = _session(folder, "image")
+        self._has_gsd_input = folder.card.has_gsd_input
+        self._mean = np.asarray(folder.card.radiometry.mean, dtype=np.float32)[:, None, None]
+        self._std = np.asarray(folder.card.radiometry.std, dtype=np.float32)[:, None, None]
+        self.fallback_reason = fallback_reason
+
+    @property
+    def device(self) -> str:
+        count = processor_count()
+        return f"CPU, {count} thread{'s' if count > 1 else ''}"
+
+    def embed_images(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
+        """See :meth:`ImageEncoder.embed_images`. Runs in batches of 64 whatever comes."""
+        parts = [self._embed(images[at : at + _BATCH], gsd_m) for at in range(0, len(images), _BATCH)]
+        return unit(np.concatenate(parts))
+
+    def _embed(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
+        inputs = {"image": (images - self._mean) / self._std}
+        if self._has_gsd_input:
+            inputs["gsd_m"] = np.full(len(images), gsd_m, dtype=np.float32)
+        try:
+            (vectors,) = self._session.run(["embedding"], inputs)
+        except Exception as problem:  # noqa: BLE001 - the runtime's exceptions share no base class
+            raise ModelError(
+                ErrorCode.INTERNAL, f"The image tower failed: {problem}.", "Try a smaller area, or report this."
+            ) from problem
+        return np.asarray(vectors, dtype=np.float32)
+
+
+class OnnxTextEncoder:
+    """The text tower on the CPU."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        self._session = _session(folder, "text")
+        self._tokenizer = Tokenizer(folder.file("tokenizer"), folder.card.text.context_length)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See :meth:`TextEncoder.embed_texts`."""
+        tokens = self._tokenizer.encode(texts)
+        parts = []
+        for at in range(0, len(tokens), _TEXT_BATCH):
+            (vectors,) = self._session.run(["embedding"], {"tokens": tokens[at : at + _TEXT_BATCH]})
+            parts.append(np.asarray(vectors, dtype=np.float32))
+        return unit(np.concatenate(parts))

@@ -1,0 +1,57 @@
+"""Finding models: the built-in ones, and those in the user's models folder. Reads cards only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from geomm_engine.contract import ErrorCode
+from geomm_engine.encoders.card import CARD_FILE, ModelFolder, read_card
+from geomm_engine.errors import ModelError
+
+DEFAULT_MODEL = "geomm-nano"
+BUILTIN_FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
+
+
+def user_models_folder() -> Path:
+    """Where a person's own models lie; ``GEOMM_MODELS`` overrides it."""
+    return Path(os.environ.get("GEOMM_MODELS") or platformdirs.user_data_path("geomm") / "models")
+
+
+def list_models() -> tuple[ModelFolder, ...]:
+    """Every model with a valid card, the built-in ones first. A damaged card hides its model, not the others."""
+    found: dict[str, ModelFolder] = {}
+    for folder, is_builtin in ((BUILTIN_FOLDER, True), (user_models_folder(), False)):
+        for card_path in sorted(folder.glob(f"*/{CARD_FILE}")) if folder.is_dir() else ():
+            try:
+                model = read_card(card_path.parent, is_builtin=is_builtin)
+            except ModelError:
+                continue
+            found.setdefault(model.card.id, model)
+    return tuple(found.values())
+
+
+def find_model(model: str = "") -> ModelFolder:
+    """A model by id, by the path of its folder, or the default for "".
+
+    Raises:
+        ModelError: there is none of that name, or its card is damaged.
+    """
+    wanted = model or DEFAULT_MODEL
+    if Path(wanted).is_absolute() or os.sep in wanted:
+        return read_card(Path(wanted))
+    for folder in (BUILTIN_FOLDER / wanted, user_models_folder() / wanted):
+        if (folder / CARD_FILE).is_file():
+            return read_card(folder, is_builtin=folder.parent == BUILTIN_FOLDER)
+    known = [item.card.id for item in list_models()]
+    for item in list_models():
+        if item.card.id == wanted:
+            return item
+    raise ModelError(
+        ErrorCode.MODEL_UNKNOWN,
+        f"There is no model “{wanted}”.",
+        f"Installed: {', '.join(known) or 'none'}. Put other model folders into {user_models_folder()}.",
+        model=wanted,
+    )

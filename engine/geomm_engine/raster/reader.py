@@ -1,0 +1,105 @@
+"""Reading pixels in windows, with their validity; memory is bounded by the window asked for. Applies no radiometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as FileWindow
+
+from geomm_engine.raster.source import Files, Stack, unreadable
+
+_SAMPLE_PX = 512
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pixels of a window. ``values`` (band, h, w) float32, 0 where invalid; ``valid`` (h, w) bool."""
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+class RasterReader:
+    """Windows of chosen bands of a stack. May be used from several threads at once."""
+
+    def __init__(self, stack: Stack, band_positions: tuple[int, ...], *, zero_is_nodata: bool = False) -> None:
+        self.stack = stack
+        self._bands = [stack.bands[at] for at in band_positions]
+        self._zero_is_nodata = zero_is_nodata
+        self._files = Files(stack.paths, stack.grid)
+
+    def close(self) -> None:
+        self._files.close()
+
+    def read(self, y: int, x: int, height: int, width: int, step: int = 1) -> Block:
+        """A window in pixels of the raster averaged down by ``step``; it may reach over the edges, which are mirrored.
+
+        All four numbers count averaged pixels, so that equal places give equal pixels whatever is asked for.
+
+        Raises:
+            RasterError: the pixels cannot be read.
+        """
+        full_h, full_w = (max(1, size // step) for size in self.stack.grid.shape_yx)
+        top, left = min(max(y, 0), full_h - 1), min(max(x, 0), full_w - 1)
+        bottom, right = max(min(y + height, full_h), top + 1), max(min(x + width, full_w), left + 1)
+        inner = self._read_inside(top, left, bottom - top, right - left, step)
+        margins = ((max(0, top - y), max(0, y + height - bottom)), (max(0, left - x), max(0, x + width - right)))
+        if not any(map(any, margins)):
+            return inner
+        values = np.pad(inner.values, ((0, 0), *margins), mode="symmetric")
+        valid = np.pad(inner.valid, margins, mode="symmetric")
+        return Block(values[:, :height, :width], valid[:height, :width])
+
+    def _read_inside(self, y: int, x: int, height: int, width: int, step: int) -> Block:
+        full_h, full_w = self.stack.grid.shape_yx
+        rows, cols = min(height * step, full_h - y * step), min(width * step, full_w - x * step)
+        window = FileWindow(x * step, y * step, cols, rows)
+        values = np.empty((len(self._bands), height, width), dtype=np.float32)
+        valid = np.ones((height, width), dtype=bool)
+        method = Resampling.average if step > 1 else Resampling.nearest
+        masked: set[int] = set()
+        for at, band in enumerate(self._bands):
+            dataset = self._files.get(band.file)
+            try:
+                dataset.read(band.index, window=window, out=values[at], resampling=method)
+                if band.file not in masked:
+                    masked.add(band.file)
+                    valid &= self._mask(dataset, window, (height, width), method)
+            except (RasterioError, RasterioIOError) as problem:
+                raise unreadable(self.stack.paths[band.file], problem) from problem
+        valid &= np.isfinite(values).all(axis=0)
+        if self._zero_is_nodata:
+            valid &= (values != 0).any(axis=0)
+        values[:, ~valid] = 0
+        return Block(values, valid)
+
+    def _mask(self, dataset: DatasetReader, window: FileWindow, shape: tuple[int, int], method: Resampling) -> NDArray[np.bool_]:
+        flags = dataset.mask_flag_enums
+        if all(MaskFlags.all_valid in item for item in flags):
+            return np.ones(shape, dtype=bool)
+        if self.stack.ignores_alpha and any(MaskFlags.alpha in item for item in flags):
+            return np.ones(shape, dtype=bool)
+        return np.asarray(dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128)
+
+    def sample(self) -> Block:
+        """The whole raster thinned to at most 512 pixels a side: single pixels, not averages, the same every time."""
+        full_h, full_w = self.stack.grid.shape_yx
+        height, width = min(full_h, _SAMPLE_PX), min(full_w, _SAMPLE_PX)
+        values = np.empty((len(self._bands), height, width), dtype=np.float32)
+        window = FileWindow(0, 0, full_w, full_h)
+        valid = np.ones((height, width), dtype=bool)
+        for at, band in enumerate(self._bands):
+            dataset = self._files.get(band.file)
+            try:
+                dataset.read(band.index, window=window, out=values[at])
+                valid &= self._mask(dataset, window, (height, width), Resampling.nearest)
+            except (RasterioError, RasterioIOError) as problem:
+                raise unreadable(self.stack.paths[band.file], problem) from problem
+        valid &= np.isfinite(values).all(axis=0)
+        values[:, ~valid] = 0
+        return Block(values, valid)

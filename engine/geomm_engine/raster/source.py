@@ -1,0 +1,339 @@
+"""Opening what a person calls a layer: one file, or several stacked; straightened where it is rotated or has GCPs.
+
+Knows files, georeference and band roles. Refuses what cannot be read rightly, with the cause and the cure.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform
+
+from geomm_engine import sensors
+from geomm_engine.contract import ErrorCode, RasterSource
+from geomm_engine.errors import RasterError
+from geomm_engine.grid import PixelGrid
+
+_SAMPLE_PX = 512
+_COLOR_ROLES = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
+_READ_ERRORS = (RasterioError, RasterioIOError, CRSError)
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of the stack: where it lies (``file`` counts paths, ``index`` from 1) and what it measures."""
+
+    file: int
+    index: int
+    role: str
+    dtype: str
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is known of a layer before any pixel is read.
+
+    ``assumed`` names what was taken for granted ("sentinel2_order", "rgb_order", "rgbn_order"), "" if nothing was.
+    """
+
+    paths: tuple[str, ...]
+    grid: PixelGrid
+    bands: tuple[Band, ...]
+    has_declared_nodata: bool
+    is_straightened: bool
+    ignores_alpha: bool
+    assumed: str
+    hint: sensors.ProductHint
+    fingerprint: str
+
+    def band_for(self, role: str) -> int | None:
+        """Position in the stack of the first band that measures this role."""
+        return next((at for at, band in enumerate(self.bands) if sensors.is_same_role(band.role, role)), None)
+
+
+class Files:
+    """The open files of a stack: one set of handles for each thread, since GDAL datasets belong to a thread."""
+
+    def __init__(self, paths: tuple[str, ...], grid: PixelGrid | None = None) -> None:
+        self._paths = paths
+        self._grid = grid
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[DatasetReader] = []
+
+    def get(self, file: int) -> DatasetReader:
+        """This thread's handle of a file, on the stack's grid."""
+        handles: dict[int, DatasetReader] = self._local.__dict__.setdefault("handles", {})
+        if file not in handles:
+            dataset = open_straight(self._paths[file])
+            if self._grid is not None and not _is_on(dataset, self._grid):
+                dataset = self._keep(dataset) and _aligned(dataset, self._grid)
+            handles[file] = self._keep(dataset)
+        return handles[file]
+
+    def _keep(self, dataset: DatasetReader) -> DatasetReader:
+        with self._lock:
+            self._open.append(dataset)
+        return dataset
+
+    def close(self) -> None:
+        with self._lock:
+            for dataset in reversed(self._open):
+                with suppress(RasterioError):
+                    dataset.close()
+            self._open.clear()
+
+
+def open_straight(path: str) -> DatasetReader:
+    """A dataset that is north-up with a CRS; rotated, south-up and GCP rasters are warped on the fly.
+
+    Raises:
+        RasterError: the file is missing, no raster, without georeference, complex, or paletted.
+    """
+    dataset = _open(path)
+    if any(np.issubdtype(np.dtype(name), np.complexfloating) for name in _numpy_dtypes(dataset)):
+        raise RasterError(
+            ErrorCode.RASTER_UNSUPPORTED,
+            f"{Path(path).name} holds complex numbers (raw radar).",
+            "Convert it to intensity or decibel first (for Sentinel-1: terrain-corrected backscatter).",
+            path=path,
+        )
+    if dataset.count == 1 and dataset.colorinterp[0] == ColorInterp.palette:
+        raise RasterError(
+            ErrorCode.RASTER_UNSUPPORTED,
+            f"{Path(path).name} is a paletted map, not an image: its values are colour numbers.",
+            "Convert it to red, green and blue first (Raster ▸ Conversion ▸ PCT to RGB).",
+            path=path,
+        )
+    gcps, gcp_crs = dataset.gcps
+    crs = dataset.crs or gcp_crs
+    if crs is None or (not gcps and dataset.transform.is_identity):
+        raise RasterError(
+            ErrorCode.RASTER_NO_GEOREFERENCE,
+            f"{Path(path).name} has no {'coordinate reference system' if crs is None else 'georeference'}.",
+            "Georeference it in QGIS (Layer ▸ Georeferencer) or assign its CRS.",
+            path=path,
+        )
+    transform = dataset.transform
+    is_straight = transform.b == 0 and transform.d == 0 and transform.a > 0 and transform.e < 0
+    return dataset if is_straight and not gcps else _straightened(dataset, crs)
+
+
+def _numpy_dtypes(dataset: DatasetReader) -> list[str]:
+    return ["complex64" if "complex" in name else name for name in dataset.dtypes]
+
+
+def _open(path: str) -> DatasetReader:
+    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+        raise RasterError(
+            ErrorCode.RASTER_MISSING,
+            f"The raster {path} does not exist any more.",
+            "Put the file back, or choose the layer's new place in its properties.",
+            path=path,
+        )
+    try:
+        return rasterio.open(path)
+    except _READ_ERRORS as problem:
+        raise unreadable(path, problem) from problem
+
+
+def unreadable(path: str, problem: Exception) -> RasterError:
+    return RasterError(
+        ErrorCode.RASTER_UNREADABLE,
+        f"The raster {path} cannot be read: {problem}.",
+        "Check that the file is complete (download or copy it again) and that QGIS itself shows it.",
+        path=path,
+    )
+
+
+def _straightened(dataset: DatasetReader, crs: CRS) -> DatasetReader:
+    gcps, _ = dataset.gcps
+    try:
+        if gcps:
+            transform, width, height = calculate_default_transform(crs, crs, dataset.width, dataset.height, gcps=gcps)
+        else:
+            transform, width, height = calculate_default_transform(
+                crs, crs, dataset.width, dataset.height, **_corner_bounds(dataset)
+            )
+        nodata = dataset.nodata
+        return WarpedVRT(
+            dataset, src_crs=crs, crs=crs, transform=transform, width=width, height=height,
+            resampling=Resampling.bilinear, add_alpha=nodata is None and ColorInterp.alpha not in dataset.colorinterp,
+        )  # fmt: skip
+    except (*_READ_ERRORS, ValueError) as problem:
+        raise unreadable(dataset.name, problem) from problem
+
+
+def _corner_bounds(dataset: DatasetReader) -> dict[str, float]:
+    corners = [dataset.transform * (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return {"left": min(xs), "bottom": min(ys), "right": max(xs), "top": max(ys)}
+
+
+def _is_on(dataset: DatasetReader, grid: PixelGrid) -> bool:
+    same_crs = dataset.crs is not None and dataset.crs.to_wkt() == grid.crs_wkt
+    return same_crs and dataset.transform.almost_equals(grid.transform, 1e-9) and dataset.shape == grid.shape_yx
+
+
+def _aligned(dataset: DatasetReader, grid: PixelGrid) -> DatasetReader:
+    height, width = grid.shape_yx
+    return WarpedVRT(
+        dataset, crs=CRS.from_wkt(grid.crs_wkt), transform=grid.transform, width=width, height=height,
+        resampling=Resampling.bilinear, add_alpha=dataset.nodata is None and ColorInterp.alpha not in dataset.colorinterp,
+    )  # fmt: skip
+
+
+def describe(source: RasterSource) -> Stack:
+    """Look at a layer's files: grid, bands, roles. Reads no pixel but a thumbnail of an alpha band.
+
+    The finest file gives the grid; the others are resampled to it as they are read.
+
+    Raises:
+        RasterError: a file cannot be read rightly, or the files do not lie on one another.
+    """
+    if not source.paths:
+        raise RasterError(ErrorCode.RASTER_MISSING, "No raster was given.", "Choose a raster layer.")
+    files = Files(source.paths)
+    try:
+        opened = [files.get(at) for at in range(len(source.paths))]
+        finest = min(opened, key=lambda dataset: abs(dataset.transform.a * dataset.transform.e))
+        grid = _grid_of(finest)
+        for dataset in opened:
+            _check_overlap(dataset, grid, source.paths)
+        ignores_alpha = [_is_data_alpha(dataset) for dataset in opened]
+        bands, assumed = _bands(source, opened, ignores_alpha)
+        tags = [f"{key}={value}" for dataset in opened for key, value in dataset.tags().items()]
+        return Stack(
+            paths=source.paths,
+            grid=grid,
+            bands=bands,
+            has_declared_nodata=any(dataset.nodata is not None for dataset in opened),
+            is_straightened=any(isinstance(dataset, WarpedVRT) for dataset in opened),
+            ignores_alpha=any(ignores_alpha),
+            assumed=assumed,
+            hint=sensors.product_hint(*source.paths, *_sidecar_texts(source.paths), *tags, source.name),
+            fingerprint=_fingerprint(source.paths),
+        )
+    finally:
+        files.close()
+
+
+def _grid_of(dataset: DatasetReader) -> PixelGrid:
+    return PixelGrid(dataset.crs.to_wkt(), Affine(*dataset.transform[:6]), (dataset.height, dataset.width))
+
+
+def _check_overlap(dataset: DatasetReader, grid: PixelGrid, paths: tuple[str, ...]) -> None:
+    own = _grid_of(dataset)
+    if own.crs_wkt != grid.crs_wkt:
+        return
+    first, second = own.bounds_xyxy, grid.bounds_xyxy
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        raise RasterError(
+            ErrorCode.RASTER_MISMATCH,
+            f"The {len(paths)} files do not lie on one another: {Path(dataset.name).name} is elsewhere.",
+            "Stack only bands of the same scene.",
+            path=dataset.name,
+        )
+
+
+def _is_data_alpha(dataset: DatasetReader) -> bool:
+    """Whether a band that is marked alpha really is data (near infrared saved by careless software): it has grey values."""
+    if ColorInterp.alpha not in dataset.colorinterp or isinstance(dataset, WarpedVRT):
+        return False
+    index = dataset.colorinterp.index(ColorInterp.alpha) + 1
+    shape = min(dataset.height, _SAMPLE_PX), min(dataset.width, _SAMPLE_PX)
+    try:
+        alpha = dataset.read(index, out_shape=shape)
+    except _READ_ERRORS:
+        return False
+    between = (alpha > alpha.min()) & (alpha < alpha.max())
+    return bool(between.mean() > 0.1)
+
+
+def _bands(source: RasterSource, opened: list[DatasetReader], data_alpha: list[bool]) -> tuple[tuple[Band, ...], str]:
+    bands = []
+    for file, dataset in enumerate(opened):
+        name_role = sensors.role_of(Path(source.paths[file]).stem) if dataset.count <= 2 else ""
+        for at in range(dataset.count):
+            color = dataset.colorinterp[at]
+            if color == ColorInterp.alpha and not data_alpha[file]:
+                continue
+            role = sensors.role_of(dataset.descriptions[at] or "") or name_role or _COLOR_ROLES.get(color, "")
+            scale, offset = float(dataset.scales[at]), float(dataset.offsets[at])
+            bands.append(Band(file, at + 1, role, dataset.dtypes[at], scale, offset))
+    if source.roles:
+        return _with_given_roles(source, bands), ""
+    return _with_assumed_roles(bands, opened[0])
+
+
+def _with_given_roles(source: RasterSource, bands: list[Band]) -> tuple[Band, ...]:
+    if len(source.roles) > len(bands):
+        raise RasterError(
+            ErrorCode.BANDS_MISSING,
+            f"{len(source.roles)} band roles were given, but the layer has {len(bands)} bands.",
+            "Give one role for each band of the layer.",
+            given=len(source.roles),
+            found=len(bands),
+        )
+    roles = list(source.roles) + [""] * (len(bands) - len(source.roles))
+    known = [sensors.role_of(role) or role.lower() for role in roles]
+    return tuple(_renamed(band, role) for band, role in zip(bands, known, strict=True))
+
+
+def _renamed(band: Band, role: str) -> Band:
+    return Band(band.file, band.index, role, band.dtype, band.scale, band.offset)
+
+
+def _with_assumed_roles(bands: list[Band], dataset: DatasetReader) -> tuple[tuple[Band, ...], str]:
+    has_rgb = all(any(sensors.is_same_role(band.role, role) for band in bands) for role in ("red", "green", "blue"))
+    count, is_byte = len(bands), all(band.dtype == "uint8" for band in bands)
+    if has_rgb:
+        if count == 4 and not bands[3].role:
+            return (*bands[:3], _renamed(bands[3], "nir")), ""
+        return tuple(bands), ""
+    if any(band.role for band in bands[1:]):
+        return tuple(bands), ""
+    if count in sensors.SENTINEL2_STACKS and not is_byte:
+        names = sensors.SENTINEL2_STACKS[count]
+        return tuple(_renamed(band, name) for band, name in zip(bands, names, strict=True)), "sentinel2_order"
+    if count == 3 and is_byte:
+        return tuple(_renamed(b, r) for b, r in zip(bands, ("red", "green", "blue"), strict=True)), "rgb_order"
+    if count == 4 and is_byte:
+        roles = ("red", "green", "blue", "nir")
+        return tuple(_renamed(b, r) for b, r in zip(bands, roles, strict=True)), "rgbn_order"
+    return tuple(bands), ""
+
+
+def _sidecar_texts(paths: tuple[str, ...]) -> list[str]:
+    """Names that lie beside the files and often carry the product id (SOURCE.txt, a metadata file)."""
+    texts = []
+    for folder in {Path(path).parent for path in paths if "://" not in path}:
+        note = folder / "SOURCE.txt"
+        if note.is_file():
+            texts.append(note.read_text(encoding="utf-8", errors="replace")[:2000])
+    return texts
+
+
+def _fingerprint(paths: tuple[str, ...]) -> str:
+    """Changes when a file does: names, sizes, modification times."""
+    parts = []
+    for path in paths:
+        file = Path(path)
+        stat = file.stat() if file.exists() else None
+        parts.append(f"{file.resolve() if stat else path}|{stat.st_size if stat else ''}|{stat.st_mtime_ns if stat else ''}")
+    return ";".join(parts)
