@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from geomm_engine.errors import OutputError
+from geomm_engine.writers.figure import Box, LegendRow, draw_class_figure, draw_score_figure, round_length_m
+from numpy.typing import NDArray
+from PIL import Image
+
+LEGEND = (LegendRow(1, "forest", "#1b7837", 0.5, 1234.5), LegendRow(2, "water", "#2166ac", 0.5, 1234.5))
+
+
+def rgb(height: int = 400, width: int = 400) -> NDArray[np.uint8]:
+    return np.random.default_rng(3).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def test_class_figure_shows_both_classes_and_stays_small(folder: Path) -> None:
+    classes = np.repeat(np.array([[1, 2]], np.uint8), 2, axis=0)
+    draw_class_figure(folder / "carte é.png", rgb(), classes, LEGEND, title="A map", subtitle="by a test", pixel_m=10)
+    with Image.open(folder / "carte é.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    for color in ((0x1B, 0x78, 0x37), (0x21, 0x66, 0xAC)):
+        assert np.all(np.abs(pixels.astype(int) - color) < 8, axis=-1).sum() > 10_000
+    assert (folder / "carte é.png").stat().st_size < 400_000
+    assert [path.name for path in folder.iterdir()] == ["carte é.png"]
+
+
+@pytest.mark.parametrize("score", [np.full((10, 10), np.nan, np.float32), np.eye(10, dtype=np.float32)])
+def test_score_figure_is_drawn(folder: Path, score: NDArray[np.float32]) -> None:
+    draw_score_figure(
+        folder / "score.png", rgb(300, 900), score, [Box(10, 20, 64, 64)], title="“solar farm”", pixel_m=0.5
+    )
+    with Image.open(folder / "score.png") as picture:
+        assert picture.width > picture.height
+
+
+def test_a_closed_folder_is_refused(folder: Path) -> None:
+    (folder / "file").write_text("x")
+    with pytest.raises(OutputError):
+        draw_class_figure(folder / "file" / "f.png", rgb(), np.ones((2, 2), np.uint8), LEGEND, title="A map")
+
+
+@pytest.mark.parametrize(("longest_m", "length_m"), [(1000, 1000), (999, 500), (3840, 2000), (70, 50), (0.25, 0.2)])
+def test_scale_bars_have_round_lengths(longest_m: float, length_m: float) -> None:
+    assert round_length_m(longest_m) == pytest.approx(length_m)
+
+
+def test_importing_it_does_not_import_matplotlib() -> None:
+    code = "import sys, geomm_engine.writers.figure; print('matplotlib' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert ran.stdout.strip() == "False"
