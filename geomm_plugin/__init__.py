@@ -1,0 +1,8 @@
+"""GeoMM for QGIS. Knows how QGIS makes the plugin, nothing else."""
+
+
+def classFactory(iface):  # noqa: N802 (the name that QGIS calls)
+    """The plugin object; ``iface`` is None under ``qgis_process``."""
+    from .plugin import GeommPlugin
+
+    return GeommPlugin(iface)

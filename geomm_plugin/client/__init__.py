@@ -1,0 +1,1 @@
+"""Talks to the engine process. Knows the contract, not the map."""

@@ -1,0 +1,1 @@
+../../engine/geomm_engine/contract.py

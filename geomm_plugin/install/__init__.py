@@ -1,0 +1,1 @@
+"""Finds the engine, or makes its environment. Never touches QGIS's own Python."""

@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+"""Answers every job with an object of the wrong shape."""
+
+from well_behaved import Engine, contract
+
+
+class AnswersNonsense(Engine):
+    def embedded(self):
+        return contract.ExportResult("x", 1)
+
+
+AnswersNonsense().run()
