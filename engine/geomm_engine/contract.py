@@ -57,7 +57,6 @@ class ErrorCode(str, enum.Enum):
     # the index and the outputs
     INDEX_MISSING = "index_missing"
     INDEX_INCOMPATIBLE = "index_incompatible"
-    INDEX_BUSY = "index_busy"
     OUTPUT_NOT_WRITABLE = "output_not_writable"
     DISK_FULL = "disk_full"
     FOLDER_INVALID = "folder_invalid"
@@ -360,6 +359,7 @@ class ExportParams:
     output_path: str
     threshold: float
     not_text: str = ""
+    model: str = ""
     is_exact_text: bool = False
     area: Area = Area()
 
@@ -527,7 +527,7 @@ def _decode_dataclass(shape: Type[Any], value: Any, where: str) -> Any:
     found = {}
     for name, item in fields.items():
         if name in value:
-            found[name] = _decode(_hints(shape)[name], value[name], f"{where}.{name}")
+            found[name] = _decode(_hints(typing.cast(Any, shape))[name], value[name], f"{where}.{name}")
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             raise ContractError(f"{where}.{name}", "this field is missing")
     return shape(**found)
@@ -550,7 +550,9 @@ def response(id_: int, result: Any) -> Dict[str, Any]:
     return {"jsonrpc": "2.0", "id": id_, "result": encode(result)}
 
 
-def error_response(id_: Optional[int], code: ErrorCode, text: str, cure: str = "", facts: Optional[Facts] = None) -> Dict[str, Any]:
+def error_response(
+    id_: Optional[int], code: ErrorCode, text: str, cure: str = "", facts: Optional[Facts] = None
+) -> Dict[str, Any]:
     """``text`` is the cause and ``cure`` what to do, in English; ``facts`` fill a translation."""
     data = {"code": code.value, "cure": cure, "facts": facts or {}}
     return {"jsonrpc": "2.0", "id": id_, "error": {"code": -32000, "message": text, "data": data}}

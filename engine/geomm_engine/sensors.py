@@ -19,7 +19,15 @@ ROLE_NM = {
     "nir": 842.0, "swir1": 1610.0, "swir2": 2190.0,
 }  # fmt: skip
 
-_SENTINEL2_ROLE = {"B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B08": "nir", "B11": "swir1", "B12": "swir2"}
+_SENTINEL2_ROLE = {
+    "B01": "coastal",
+    "B02": "blue",
+    "B03": "green",
+    "B04": "red",
+    "B08": "nir",
+    "B11": "swir1",
+    "B12": "swir2",
+}
 
 SENTINEL2_STACKS = {
     13: tuple(SENTINEL2_NM),

@@ -237,7 +237,8 @@ class ModelFolder:
             description=card.description,
             is_builtin=self.is_builtin,
             measured=tuple(
-                f"{item.dataset}: {item.metric} {item.value:.3g} ({item.protocol}, {item.date})" for item in card.measured
+                f"{item.dataset}: {item.metric} {item.value:.3g} ({item.protocol}, {item.date})"
+                for item in card.measured
             ),
         )
 

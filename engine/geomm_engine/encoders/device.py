@@ -36,6 +36,11 @@ def _has_rocm() -> bool:
     return Path("/dev/kfd").exists()
 
 
+def default_device() -> str:
+    """The id of the device that "auto" tries first."""
+    return next(item.id for item in devices() if item.is_default)
+
+
 def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
     """The image tower on the device asked for ("auto": a GPU when there is one), else on the CPU with the reason.
 
@@ -49,7 +54,7 @@ def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
             "Choose auto, cpu, cuda or mps.",
             device=device,
         )
-    wanted = next(item.id for item in devices() if item.is_default) if device == AUTO else device
+    wanted = default_device() if device == AUTO else device
     reason = ""
     if wanted != CPU:
         reason = _why_no_gpu(folder)

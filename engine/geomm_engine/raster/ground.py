@@ -89,7 +89,9 @@ class GroundScale:
             "Check the CRS and the extent of the layer.",
         )
 
-    def row_stretch(self, rows: int, stride_y: int, nominal_m_yx: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    def row_stretch(
+        self, rows: int, stride_y: int, nominal_m_yx: tuple[float, float]
+    ) -> tuple[tuple[float, float], ...]:
         """For each row of cells, nominal over true pixel size along y and x; empty where it is within 1 % everywhere."""
         width = self._grid.shape_yx[1]
         stretch = []

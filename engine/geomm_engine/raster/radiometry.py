@@ -58,7 +58,10 @@ def find_radiometry(
     """
     if unit and unit not in UNITS:
         raise RasterError(
-            ErrorCode.UNIT_UNKNOWN, f"“{unit}” is no unit that GeoMM knows.", f"Choose one of: {', '.join(UNITS)}.", unit=unit
+            ErrorCode.UNIT_UNKNOWN,
+            f"“{unit}” is no unit that GeoMM knows.",
+            f"Choose one of: {', '.join(UNITS)}.",
+            unit=unit,
         )
     if not sample.valid.any():
         raise RasterError(
@@ -83,9 +86,9 @@ def _guess_unit(stack: Stack, bands: Sequence[Band], seen: NDArray[np.float32]) 
         if low >= -0.2 and high <= 1.6:
             return "reflectance", []
         return "stretch", [_stretch_note()]
-    is_sentinel2 = all(band.role in SENTINEL2_NM or band.role in ("red", "green", "blue", "nir") for band in bands) and (
-        any(band.role in SENTINEL2_NM for band in stack.bands) or bool(stack.hint.level)
-    )
+    is_sentinel2 = all(
+        band.role in SENTINEL2_NM or band.role in ("red", "green", "blue", "nir") for band in bands
+    ) and (any(band.role in SENTINEL2_NM for band in stack.bands) or bool(stack.hint.level))
     if not is_sentinel2:
         return "stretch", [_stretch_note()]
     if stack.hint.baseline:
@@ -117,7 +120,9 @@ def _frozen(
     names = " ".join(band.role for band in bands)
     count = len(bands)
     if unit == "display":
-        full = [float(np.iinfo(np.dtype(band.dtype)).max) if not band.dtype.startswith("float") else 255.0 for band in bands]
+        full = [
+            float(np.iinfo(np.dtype(band.dtype)).max) if not band.dtype.startswith("float") else 255.0 for band in bands
+        ]
         return Radiometry(unit, tuple(1 / item for item in full), (0.0,) * count, False, f"{names} as an 8-bit picture")
     if unit == "stretch":
         low, high = np.percentile(seen, _STRETCH_PERCENTILES, axis=1)

@@ -13,7 +13,7 @@ from rasterio.windows import Window as FileWindow
 
 from geomm_engine.raster.source import Files, Stack, unreadable
 
-_SAMPLE_PX = 512
+SAMPLE_PX = 512
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class RasterReader:
         values[:, ~valid] = 0
         return Block(values, valid)
 
-    def _mask(self, dataset: DatasetReader, window: FileWindow, shape: tuple[int, int], method: Resampling) -> NDArray[np.bool_]:
+    def _mask(
+        self, dataset: DatasetReader, window: FileWindow, shape: tuple[int, int], method: Resampling
+    ) -> NDArray[np.bool_]:
         flags = dataset.mask_flag_enums
         if all(MaskFlags.all_valid in item for item in flags):
             return np.ones(shape, dtype=bool)
@@ -86,10 +88,10 @@ class RasterReader:
             return np.ones(shape, dtype=bool)
         return np.asarray(dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128)
 
-    def sample(self) -> Block:
-        """The whole raster thinned to at most 512 pixels a side: single pixels, not averages, the same every time."""
+    def sample(self, longest_px: int = SAMPLE_PX) -> Block:
+        """The whole raster thinned to at most ``longest_px`` a side: single pixels, not averages, the same every time."""
         full_h, full_w = self.stack.grid.shape_yx
-        height, width = min(full_h, _SAMPLE_PX), min(full_w, _SAMPLE_PX)
+        height, width = min(full_h, longest_px), min(full_w, longest_px)
         values = np.empty((len(self._bands), height, width), dtype=np.float32)
         window = FileWindow(0, 0, full_w, full_h)
         valid = np.ones((height, width), dtype=bool)

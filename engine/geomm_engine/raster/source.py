@@ -335,5 +335,7 @@ def _fingerprint(paths: tuple[str, ...]) -> str:
     for path in paths:
         file = Path(path)
         stat = file.stat() if file.exists() else None
-        parts.append(f"{file.resolve() if stat else path}|{stat.st_size if stat else ''}|{stat.st_mtime_ns if stat else ''}")
+        parts.append(
+            f"{file.resolve() if stat else path}|{stat.st_size if stat else ''}|{stat.st_mtime_ns if stat else ''}"
+        )
     return ";".join(parts)

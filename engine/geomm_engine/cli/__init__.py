@@ -1,0 +1,55 @@
+"""``geomm``: the engine's verbs without QGIS. One module a verb; each loads what it needs only when it is called.
+
+With ``--json`` a verb prints one JSON object on stdout; progress and log go to stderr. Exit status: 0 done, 1 refused
+(with cause and cure), 2 a wrong command line, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from geomm_engine import __version__
+from geomm_engine.cli import bench, classify, embed, evaluate, models, sample, search, selfcheck, serve, train
+from geomm_engine.contract import ErrorCode
+from geomm_engine.errors import EngineError
+
+VERBS = (classify, embed, search, models, sample, evaluate, train, bench, serve, selfcheck)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="geomm", description="Maps from words: zero-shot classes and search on your own rasters."
+    )
+    top.add_argument("--version", action="version", version=f"geomm {__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        verb.register(verbs)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; gives the exit status."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except EngineError as problem:
+        _refuse(problem.code, problem.text, problem.cure, is_json=getattr(args, "json", False))
+        return 1
+    except MemoryError:
+        cure = "Close other programs, or choose a smaller area."
+        _refuse(ErrorCode.OUT_OF_MEMORY, "The memory is full.", cure, is_json=getattr(args, "json", False))
+        return 1
+    except KeyboardInterrupt:
+        print("\ngeomm: stopped; run the same command again to go on from here.", file=sys.stderr)
+        return 130
+
+
+def _refuse(code: ErrorCode, text: str, cure: str, *, is_json: bool) -> None:
+    print(f"geomm: {text}\n       {cure}".rstrip(), file=sys.stderr)
+    if is_json:
+        print(json.dumps({"error": {"code": code.value, "text": text, "cure": cure}}, ensure_ascii=False))

@@ -1,0 +1,86 @@
+"""``geomm classify``: a raster and class names in, a class map out."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from geomm_engine.cli import layer, terminal
+from geomm_engine.contract import ClassifyParams, ClassifyResult
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("classify", help="typed classes → class map, tiles and areas")
+    layer.add_arguments(verb)
+    verb.add_argument("--classes", required=True, help="“forest, water, town”, a class list file, or a preset's id")
+    verb.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="folder for class.tif, tiles.gpkg, summary.json"
+    )
+    verb.add_argument(
+        "--threshold", type=float, help="reject score under which a place is unknown (default: the model's)"
+    )
+    verb.add_argument("--no-unknown", action="store_true", help="give every place one of the classes")
+    verb.add_argument("--no-smooth", action="store_true", help="do not let similar tiles agree")
+    verb.add_argument("--exact-text", action="store_true", help="use the words as typed, without templates")
+    verb.add_argument("--class-scores", action="store_true", help="write scores.tif too: a band per class")
+    verb.add_argument("--no-picture", action="store_true", help="do not draw map.png")
+    verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    verb.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from geomm_engine.pipeline.classify import classify
+    from geomm_engine.pipeline.picture import draw_classes
+    from geomm_engine.scoring.class_list import read_class_list
+
+    classes, remarks = read_class_list(args.classes)
+    params = ClassifyParams(
+        source=layer.source(args),
+        classes=classes,
+        output_dir=str(args.output.resolve()),
+        model=args.model,
+        area=layer.area(args),
+        device=args.device,
+        index_dir=str(Path(args.index).resolve()) if args.index else "",
+        has_unknown=not args.no_unknown,
+        is_smooth=not args.no_smooth,
+        is_exact_text=args.exact_text,
+        has_class_scores=args.class_scores,
+        reject_threshold=args.threshold,
+    )
+    result = terminal.follow(classify(params))
+    result = replace(result, notes=(*remarks, *result.notes))
+    picture = "" if args.no_picture else str(draw_classes(params, result, args.output / "map.png"))
+    terminal.say_notes(result.notes)
+    if args.json:
+        terminal.print_json(result)
+    else:
+        _print(result, picture)
+    return 0
+
+
+def _print(result: ClassifyResult, picture: str) -> None:
+    rows = [(item.name, f"{item.area_ha:,.1f}", f"{item.share:.1%}", f"{item.tiles:,}") for item in result.classes]
+    rows.append(
+        (
+            "total",
+            f"{sum(item.area_ha for item in result.classes):,.1f}",
+            "",
+            f"{sum(item.tiles for item in result.classes):,}",
+        )
+    )
+    print()
+    terminal.print_table(("class", "hectares", "share", "tiles"), rows)
+    print(f"\nmean confidence {result.mean_confidence:.2f}; {result.embed.device}; "
+          f"{result.embed.tiles_embedded:,} tiles embedded, {result.embed.tiles_reused:,} reused\n")  # fmt: skip
+    for path in (
+        result.class_path,
+        result.confidence_path,
+        result.scores_path,
+        result.tiles_path,
+        result.summary_path,
+        picture,
+    ):
+        if path:
+            print(path)

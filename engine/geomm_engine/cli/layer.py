@@ -1,0 +1,102 @@
+"""The arguments that name a layer, its bands and its area; shared by the verbs that read rasters."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from geomm_engine.contract import Area, ErrorCode, RasterSource
+from geomm_engine.errors import RasterError
+
+_UNITS = ("display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch")
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "raster",
+        nargs="+",
+        metavar="RASTER",
+        help="a raster file; several single-band files, or their folder, are stacked",
+    )
+    verb.add_argument("--model", default="", help="model id or the path of a model folder (default: the built-in one)")
+    verb.add_argument("--aoi", type=Path, metavar="FILE", help="polygons: nothing outside them is done")
+    verb.add_argument(
+        "--bands", default="", help="band numbers in the model's order (4,3,2) or by name (red=4,green=3,blue=2)"
+    )
+    verb.add_argument(
+        "--unit", default="", choices=("", *_UNITS), metavar="UNIT", help=f"what the values are: {', '.join(_UNITS)}"
+    )
+    verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    verb.add_argument(
+        "--index", default="", metavar="DIR", help="where the embeddings are kept (default: the cache folder)"
+    )
+
+
+def source(args: argparse.Namespace) -> RasterSource:
+    """The layer that the arguments name.
+
+    Raises:
+        RasterError: the folder holds no band files, or --bands makes no sense.
+    """
+    paths = tuple(path for name in args.raster for path in _files(name))
+    if not args.bands:
+        return RasterSource(paths, unit=args.unit, name=Path(args.raster[0]).stem)
+    paths, roles = _with_bands(paths, args.bands, args.model)
+    return RasterSource(paths, roles, args.unit, Path(args.raster[0]).stem)
+
+
+def _files(name: str) -> list[str]:
+    path = Path(name)
+    if not path.is_dir():
+        return [str(path.resolve()) if path.exists() else name]
+    from geomm_engine.sensors import role_of
+
+    found = [
+        item
+        for item in sorted(path.iterdir())
+        if item.suffix.lower() in (".tif", ".tiff", ".jp2") and role_of(item.stem)
+    ]
+    if not found:
+        raise RasterError(
+            ErrorCode.RASTER_MISSING,
+            f"The folder {name} holds no band files (B02.tif, red.tif, …).",
+            "Name the raster files themselves.",
+            path=name,
+        )
+    return [str(item.resolve()) for item in found]
+
+
+def _with_bands(paths: tuple[str, ...], bands: str, model: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    from geomm_engine.encoders.registry import find_model
+
+    wanted = [band.role for band in find_model(model).card.bands]
+    parts = [part.strip() for part in bands.split(",") if part.strip()]
+    try:
+        if any("=" in part for part in parts):
+            numbers = {role.strip(): int(number) for role, number in (part.split("=", 1) for part in parts)}
+        else:
+            numbers = dict(zip(wanted, map(int, parts), strict=True))
+        if min(numbers.values()) < 1:
+            raise ValueError("bands count from 1")
+    except ValueError as problem:
+        raise RasterError(
+            ErrorCode.BANDS_MISSING,
+            f"--bands {bands} cannot be understood: {problem}.",
+            f"Give {len(wanted)} numbers for {', '.join(wanted)}, such as --bands 4,3,2, or name them: --bands red=4,green=3,blue=2.",
+        ) from problem
+    if len(paths) == 1 and set(numbers.values()) == {1}:
+        return paths * len(numbers), tuple(numbers)
+    if len(set(numbers.values())) < len(numbers):
+        raise RasterError(ErrorCode.BANDS_MISSING, "--bands names a band twice.", "Name each band once.")
+    roles = [""] * max(numbers.values())
+    for role, number in numbers.items():
+        roles[number - 1] = role
+    return paths, tuple(roles)
+
+
+def area(args: argparse.Namespace) -> Area:
+    if args.aoi is None:
+        return Area()
+    from geomm_engine.pipeline.area import read_area
+
+    return read_area(args.aoi)

@@ -1,0 +1,115 @@
+"""Areas of interest: from WKT or a vector file to polygons in the raster's CRS, and the chunks and pixels they touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyogrio.errors import DataSourceError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
+from rasterio.features import geometry_mask
+from shapely import Geometry
+
+from geomm_engine.contract import Area, ErrorCode
+from geomm_engine.errors import AreaError
+from geomm_engine.grid import Chunk, TileGrid
+
+_CURVE_POINTS = 32
+
+
+def read_area(path: Path) -> Area:
+    """All polygons of a vector file (GeoPackage, GeoJSON, Shapefile, …) as one area in the file's CRS.
+
+    Raises:
+        AreaError: the file cannot be read, or holds no polygon.
+    """
+    try:
+        meta, _, geometries, _ = pyogrio.raw.read(path, columns=[])
+    except (DataSourceError, OSError, ValueError) as problem:
+        raise AreaError(
+            ErrorCode.AREA_INVALID,
+            f"The area file {path} cannot be read: {problem}.",
+            "Give a GeoPackage, GeoJSON or Shapefile with polygons.",
+            path=str(path),
+        ) from problem
+    shapes = shapely.from_wkb(geometries)
+    polygons = [shape for shape in shapes if shape is not None and shape.geom_type in ("Polygon", "MultiPolygon")]
+    if not polygons:
+        raise AreaError(
+            ErrorCode.AREA_INVALID,
+            f"The area file {path} holds no polygon.",
+            "Give a file with polygons.",
+            path=str(path),
+        )
+    return Area(shapely.to_wkt(shapely.union_all(polygons), rounding_precision=-1), meta["crs"] or "EPSG:4326")
+
+
+def to_grid(area: Area, grid: TileGrid) -> Geometry | None:
+    """The area in the raster's CRS, None for the whole raster.
+
+    Raises:
+        AreaError: the WKT is no polygon, the CRS is unknown, or the area lies outside the raster.
+    """
+    if not area.wkt:
+        return None
+    try:
+        shape = shapely.make_valid(shapely.from_wkt(area.wkt))
+        if area.crs:
+            shape = _moved(shape, CRS.from_user_input(area.crs), CRS.from_wkt(grid.pixels.crs_wkt))
+    except (shapely.errors.ShapelyError, CRSError, ValueError) as problem:
+        raise AreaError(
+            ErrorCode.AREA_INVALID, f"The area is no valid polygon: {problem}.", "Draw it again, or check its CRS."
+        ) from problem
+    if shape.is_empty or shape.area == 0 or not shapely.box(*grid.pixels.bounds_xyxy).intersects(shape):
+        raise AreaError(
+            ErrorCode.AREA_OUTSIDE,
+            "The area does not touch the raster.",
+            "Choose an area inside the layer, and check that the CRS of both is right.",
+        )
+    return shape
+
+
+def _moved(shape: Geometry, own: CRS, wanted: CRS) -> Geometry:
+    if own == wanted:
+        return shape
+    length = shapely.length(shape)
+    dense = shapely.segmentize(shape, length / _CURVE_POINTS) if length > 0 else shape
+    transformer = Transformer.from_crs(own, wanted, always_xy=True)
+
+    def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = transformer.transform(points[:, 0], points[:, 1])
+        return np.stack([x, y], axis=1)
+
+    moved = shapely.transform(dense, move)
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise ValueError("it cannot be expressed in the raster's CRS")
+    return moved
+
+
+def chunks_touching(grid: TileGrid, shape: Geometry | None) -> list[Chunk]:
+    """The chunks that the area touches, in reading order."""
+    chunks = list(grid.chunks())
+    if shape is None:
+        return chunks
+    boxes = shapely.box(*np.array([grid.chunk_bounds_xyxy(chunk) for chunk in chunks]).T)
+    shapely.prepare(shape)
+    return [chunk for chunk, is_in in zip(chunks, shapely.intersects(shape, boxes), strict=True) if is_in]
+
+
+def pixels_inside(shape: Geometry | None, transform: Affine, shape_yx: tuple[int, int]) -> NDArray[np.bool_]:
+    """(h, w) bool: pixels whose centre lies in the area."""
+    if shape is None:
+        return np.ones(shape_yx, dtype=bool)
+    return np.asarray(geometry_mask([shape], shape_yx, transform, invert=True))
+
+
+def cells_inside(shape: Geometry | None, bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) bool: boxes (n, 4) that the area touches."""
+    if shape is None:
+        return np.ones(len(bounds), dtype=bool)
+    return np.asarray(shapely.intersects(shape, shapely.box(*bounds.T)))

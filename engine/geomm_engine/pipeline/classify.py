@@ -1,0 +1,328 @@
+"""Typed classes → class map: embed what is missing, score every tile, smooth, blend, write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from geomm_engine.contract import (
+    ClassEntry,
+    ClassifyParams,
+    ClassifyResult,
+    ClassShare,
+    EmbedParams,
+    EmbedResult,
+    Level,
+    Note,
+    encode,
+)
+from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
+from geomm_engine.errors import writing
+from geomm_engine.grid import Chunk
+from geomm_engine.pipeline import mapping
+from geomm_engine.pipeline.embed import EmbedRun, cache_folder
+from geomm_engine.pipeline.mapping import MARGIN, Region, RegionData
+from geomm_engine.pipeline.prepare import Prepared, prepare
+from geomm_engine.progress import Job, Partial, Progress, Stopwatch
+from geomm_engine.scoring.class_list import with_colors
+from geomm_engine.scoring.prompts import Prompt, class_prompts, phrase_vector
+from geomm_engine.scoring.propagation import propagate
+from geomm_engine.scoring.zero_shot import probabilities, reject_scores
+from geomm_engine.writers.categories import Category
+from geomm_engine.writers.cog import CogWriter
+from geomm_engine.writers.geopackage import TileWriter
+from geomm_engine.writers.provenance import ModelMark, Provenance
+from geomm_engine.writers.styles import class_raster_style, class_tile_style, confidence_raster_style
+
+UNKNOWN = Category(255, "unknown", "#b8b8b8")
+_ANY_PICTURE = "satellite image"
+_OUTPUTS = ("class.tif", "confidence.tif", "scores.tif", "tiles.gpkg", "summary.json")
+
+
+def classify(params: ClassifyParams) -> Job[ClassifyResult]:
+    """Write ``class.tif``, ``confidence.tif``, ``tiles.gpkg``, ``summary.json`` into the output folder.
+
+    Raises:
+        EngineError: whatever layer, model, words, area or folder refuse; nothing half-written is left.
+    """
+    prepared = prepare(params.source, params.model)
+    scorer = Scorer.for_classes(prepared, params)
+    folder = Path(params.output_dir)
+    with mapping.all_or_nothing(folder, [folder / name for name in _OUTPUTS]):
+        run = EmbedRun(prepared, _embed_params(params))
+        has_preview = yield from run.view_first()
+        if has_preview:
+            yield from _preview(run, scorer, params)
+        yield from run.all()
+        drawing = Drawing(run, scorer, params)
+        yield from drawing.draw(folder)
+        embedded = run.result()
+        result = drawing.result(folder, embedded)
+        with writing(folder / "summary.json"):
+            text = json.dumps(
+                encode(result) | {"provenance": drawing.provenance_values()}, indent=1, ensure_ascii=False
+            )
+            (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        return result
+
+
+def _embed_params(params: ClassifyParams) -> EmbedParams:
+    return EmbedParams(params.source, params.model, params.area, params.view, params.device, params.index_dir)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Everything that turns vectors into class probabilities; knows no file."""
+
+    prompts: tuple[Prompt, ...]
+    entries: tuple[ClassEntry, ...]
+    logit_scale: float
+    logit_bias: float
+    reference_mean: NDArray[np.float32]
+    text_mean: NDArray[np.float32] | None
+    threshold: float
+    is_smooth: bool
+
+    @classmethod
+    def for_classes(cls, prepared: Prepared, params: ClassifyParams) -> Scorer:
+        """Embed the words. Raises WordsError for an empty list or a text that is too long."""
+        card = prepared.card
+        encoder = OnnxTextEncoder(prepared.folder)
+        entries = with_colors(params.classes)
+        prompts = class_prompts(encoder.embed_texts, entries, card.text.templates, is_exact_text=params.is_exact_text)
+        positives = [prompt for prompt in prompts if not prompt.is_negative]
+        alone = phrase_vector(encoder.embed_texts, _ANY_PICTURE, card.text.templates) if len(positives) == 1 else None
+        default = card.scoring.reject_threshold
+        threshold = default if params.reject_threshold is None else params.reject_threshold
+        return cls(
+            prompts=prompts,
+            entries=entries,
+            logit_scale=card.scoring.logit_scale,
+            logit_bias=card.scoring.logit_bias,
+            reference_mean=card.reference_mean(),
+            text_mean=alone,
+            threshold=threshold if params.has_unknown else -np.inf,
+            is_smooth=params.is_smooth,
+        )
+
+    @property
+    def categories(self) -> list[Category]:
+        """Class values 1 … K in the order typed, and "unknown"."""
+        positives = [entry for entry in self.entries if not entry.is_negative]
+        return [*(Category(at + 1, entry.name, entry.color) for at, entry in enumerate(positives)), UNKNOWN]
+
+    def values(self) -> NDArray[np.uint8]:
+        """(prompt,) the class value of each prompt; a negative has the value of "unknown"."""
+        positives = iter(range(1, len(self.prompts) + 1))
+        return np.array([UNKNOWN.value if p.is_negative else next(positives) for p in self.prompts], dtype=np.uint8)
+
+    def score(self, data: RegionData) -> NDArray[np.float32]:
+        """(rows, cols, prompt + 1) float32 for a region with its margin: probabilities, then the reject score."""
+        table = np.zeros((*data.present.shape, len(self.prompts) + 1), dtype=np.float32)
+        cells = np.argwhere(data.present).astype(np.int64)
+        if len(cells):
+            vectors = data.vectors[data.present]
+            shares = probabilities(vectors, self.prompts, self.logit_scale, self.logit_bias)
+            if self.is_smooth:
+                shares = propagate(shares, vectors, cells)
+            rejects = reject_scores(vectors, self.prompts, self.reference_mean, self.text_mean)
+            table[data.present] = np.concatenate([shares, rejects[:, None]], axis=1)
+        return table
+
+    def decide(self, table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """(…, prompt + 1) → class values (…), and how sure: the share of the winning prompt."""
+        shares = table[..., :-1]
+        winner = np.nan_to_num(shares, nan=0.0).argmax(axis=-1)
+        value = self.values()[winner]
+        value = np.where(table[..., -1] < self.threshold, np.uint8(UNKNOWN.value), value)
+        return value.astype(np.uint8), shares.max(axis=-1)
+
+
+class Drawing:
+    """The writing half of a classify run."""
+
+    def __init__(self, run: EmbedRun, scorer: Scorer, params: ClassifyParams) -> None:
+        self._run = run
+        self._scorer = scorer
+        self._params = params
+        self._grid = run.prepared.grid
+        self._provenance = _provenance(run.prepared, scorer, params)
+        self._area_ha = np.zeros(256)
+        self._tiles = np.zeros(256, dtype=np.int64)
+        self._confidence_sum = 0.0
+        self._pixel_count = 0
+        self._row_ha = mapping.row_pixel_ha(self._grid)
+
+    def provenance_values(self) -> object:
+        return json.loads(self._provenance.to_json())
+
+    def draw(self, folder: Path) -> Job[None]:
+        map_grid, categories = self._grid.map_grid, self._scorer.categories
+        names = [prompt.name for prompt in self._scorer.prompts]
+        with ExitStack() as stack:
+            classes = stack.enter_context(
+                CogWriter(folder / "class.tif", map_grid, band_names=["class"], dtype="uint8", nodata=0,
+                          provenance=self._provenance, categories=categories, style_qml=class_raster_style(categories))
+            )  # fmt: skip
+            confidence = stack.enter_context(
+                CogWriter(folder / "confidence.tif", map_grid, band_names=["confidence", "reject score"], dtype="float32",
+                          nodata=np.nan, provenance=self._provenance, style_qml=confidence_raster_style())
+            )  # fmt: skip
+            scores = None
+            if self._params.has_class_scores:
+                scores = stack.enter_context(
+                    CogWriter(folder / "scores.tif", map_grid, band_names=names, dtype="float32", nodata=np.nan,
+                              provenance=self._provenance, style_qml=confidence_raster_style())
+                )  # fmt: skip
+            tiles = stack.enter_context(self._tile_writer(folder))
+            todo = list(mapping.regions(self._grid, self._run.chunks))
+            watch = Stopwatch("map", sum(region.rows * region.cols for region in todo))
+            for region in todo:
+                data = mapping.read_region(self._run.index, region)
+                table = self._scorer.score(data)
+                self._write_tiles(tiles, region, data, table)
+                yield watch.step(0)
+                for strip in mapping.strips(self._grid, region, data, table, self._run.area):
+                    value, sure = self._scorer.decide(strip.values)
+                    value[~strip.is_drawn] = 0
+                    classes.write(strip.y, strip.x, value[None])
+                    confidence.write(strip.y, strip.x, np.stack([sure, strip.values[..., -1]]))
+                    if scores:
+                        scores.write(strip.y, strip.x, np.moveaxis(strip.values[..., :-1], 2, 0))
+                    self._count(strip.y, value, sure)
+                    yield watch.step(region.cols * len(value) // self._grid.detail_yx[0])
+            yield Progress("write", 0, 1)
+
+    def _tile_writer(self, folder: Path) -> TileWriter:
+        fields: dict[str, DTypeLike] = {
+            "row": "int32",
+            "col": "int32",
+            "class": str,
+            "value": "int32",
+            "confidence": "float32",
+            "reject": "float32",
+        }
+        fields |= dict.fromkeys(_columns(self._scorer.prompts), "float32")
+        style = class_tile_style(self._scorer.categories)
+        wkt = self._grid.pixels.crs_wkt
+        return TileWriter(folder / "tiles.gpkg", "tiles", wkt, fields, self._provenance, style_qml=style)
+
+    def _write_tiles(self, writer: TileWriter, region: Region, data: RegionData, table: NDArray[np.float32]) -> None:
+        cells, boxes = mapping.chosen_cells(self._grid, region, data, self._run.area)
+        rows = table[cells[:, 0] - region.first_row + MARGIN, cells[:, 1] - region.first_col + MARGIN]
+        value, sure = self._scorer.decide(rows)
+        self._tiles += np.bincount(value, minlength=256)
+        names = {category.value: category.name for category in self._scorer.categories}
+        columns: dict[str, NDArray[np.generic]] = {
+            "row": cells[:, 0], "col": cells[:, 1],
+            "class": np.array([names[int(item)] for item in value], dtype=object),
+            "value": value, "confidence": sure, "reject": rows[:, -1],
+        }  # fmt: skip
+        columns |= {name: rows[:, at] for at, name in enumerate(_columns(self._scorer.prompts))}
+        writer.write(boxes, columns)
+
+    def _count(self, y: int, value: NDArray[np.uint8], sure: NDArray[np.float32]) -> None:
+        for offset, row in enumerate(value):
+            self._area_ha += np.bincount(row, minlength=256) * self._row_ha[y + offset]
+        drawn = value > 0
+        self._confidence_sum += float(sure[drawn].sum())
+        self._pixel_count += int(drawn.sum())
+
+    def result(self, folder: Path, embedded: EmbedResult) -> ClassifyResult:
+        self._area_ha[0] = 0
+        total = self._area_ha.sum()
+        shares = [
+            ClassShare(c.value, c.name, c.color, int(self._tiles[c.value]), round(float(self._area_ha[c.value]), 4),
+                       round(float(self._area_ha[c.value] / total), 6) if total else 0.0)
+            for c in self._scorer.categories
+            if c is not UNKNOWN or self._area_ha[UNKNOWN.value]
+        ]  # fmt: skip
+        has_scores = self._params.has_class_scores
+        return ClassifyResult(
+            class_path=str(folder / "class.tif"),
+            confidence_path=str(folder / "confidence.tif"),
+            scores_path=str(folder / "scores.tif") if has_scores else "",
+            tiles_path=str(folder / "tiles.gpkg"),
+            summary_path=str(folder / "summary.json"),
+            index_dir=embedded.index_dir,
+            classes=tuple(shares),
+            mean_confidence=round(self._confidence_sum / max(self._pixel_count, 1), 4),
+            embed=embedded,
+            notes=(*self._notes(shares), *embedded.notes),
+        )
+
+    def _notes(self, shares: Sequence[ClassShare]) -> list[Note]:
+        notes = []
+        unknown = next((item.share for item in shares if item.value == UNKNOWN.value), 0.0)
+        if unknown > 0.5:
+            text = f"{unknown:.0%} of the area fits none of the classes and is marked unknown: add classes for what is there."
+            notes.append(Note("mostly_unknown", Level.AMBER, text, {"share": unknown}))
+        if self._scorer.text_mean is not None and not any(prompt.is_negative for prompt in self._scorer.prompts):
+            text = "With one class alone there is nothing to compare with; add what else is there, or use Search."
+            notes.append(Note("one_class", Level.AMBER, text))
+        return notes
+
+
+def _preview(run: EmbedRun, scorer: Scorer, params: ClassifyParams) -> Job[None]:
+    """A class map of what is in view, in the cache folder, while the rest is computed."""
+    name = hashlib.sha256(params.output_dir.encode()).hexdigest()[:16]
+    path = cache_folder() / "preview" / f"{name}.tif"
+    grid = run.prepared.grid
+    done: set[Chunk] = run.index.done()
+    provenance = _provenance(run.prepared, scorer, params)
+    with CogWriter(
+        path, grid.map_grid, band_names=["class"], dtype="uint8", nodata=0, provenance=provenance,
+        categories=scorer.categories, style_qml=class_raster_style(scorer.categories),
+    ) as writer:  # fmt: skip
+        for region in mapping.regions(grid, done & set(run.chunks)):
+            data = mapping.read_region(run.index, region)
+            for strip in mapping.strips(grid, region, data, scorer.score(data), run.area):
+                value, _ = scorer.decide(strip.values)
+                value[~strip.is_drawn] = 0
+                writer.write(strip.y, strip.x, value[None])
+                yield Progress("preview", 0, 1)
+    yield Partial("class_map", path)
+
+
+def _columns(prompts: Sequence[Prompt]) -> list[str]:
+    """A column name for each prompt's probability: "p_forest"; unique whatever was typed."""
+    names: list[str] = []
+    for prompt in prompts:
+        plain = "".join(c if c.isalnum() else "_" for c in prompt.name.lower()).strip("_") or "class"
+        name, count = f"p_{plain}", 2
+        while name in names:
+            name, count = f"p_{plain}_{count}", count + 1
+        names.append(name)
+    return names
+
+
+def _provenance(prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> Provenance:
+    templates = ("{}",) if params.is_exact_text else prepared.card.text.templates
+    words = {entry.name: (entry.name, *entry.synonyms) for entry in scorer.entries}
+    return Provenance(
+        software=mapping.SOFTWARE,
+        version=mapping.VERSION,
+        created=mapping.now(),
+        source_name=params.source.name or prepared.name,
+        source_paths=prepared.stack.paths,
+        radiometry=prepared.radiometry.text,
+        model=ModelMark(prepared.card.id, prepared.card.version, prepared.folder.card_sha256),
+        prompts={
+            name: tuple(t.format(word) for word in synonyms for t in templates) for name, synonyms in words.items()
+        },
+        parameters={
+            "tile_m": prepared.grid.tile_m,
+            "gsd_m": prepared.grid.gsd_m,
+            "logit_scale": scorer.logit_scale,
+            "reject_threshold": scorer.threshold if np.isfinite(scorer.threshold) else "off",
+            "is_smooth": scorer.is_smooth,
+            "negatives": ", ".join(entry.name for entry in scorer.entries if entry.is_negative),
+        },
+    )

@@ -1,0 +1,284 @@
+"""A sentence → where it is: score every tile, find the best, draw the heat; and export what passes a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from shapely import Geometry
+
+from geomm_engine.contract import (
+    Area,
+    EmbedParams,
+    EmbedResult,
+    ErrorCode,
+    ExportParams,
+    ExportResult,
+    Hit,
+    SearchParams,
+    SearchResult,
+)
+from geomm_engine.encoders.card import ModelFolder
+from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
+from geomm_engine.encoders.registry import find_model
+from geomm_engine.errors import RasterError, StoreError
+from geomm_engine.grid import Chunk
+from geomm_engine.index.store import EmbeddingIndex
+from geomm_engine.pipeline import area as areas
+from geomm_engine.pipeline import mapping
+from geomm_engine.pipeline.embed import EmbedRun
+from geomm_engine.pipeline.mapping import MARGIN, Region
+from geomm_engine.pipeline.prepare import prepare
+from geomm_engine.progress import Job, Stopwatch
+from geomm_engine.scoring.prompts import query_vector
+from geomm_engine.scoring.zero_shot import similarity_scores
+from geomm_engine.writers.cog import CogWriter
+from geomm_engine.writers.geopackage import TileWriter
+from geomm_engine.writers.provenance import ModelMark, Provenance
+from geomm_engine.writers.styles import score_raster_style, score_tile_style
+
+HISTOGRAM_BINS = 64
+_PROPOSED_SHARE = 0.02
+_SHOWN_PERCENTILES = (2.0, 99.8)
+_OUTPUTS = ("score.tif", "hits.gpkg")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A typed sentence made ready for one model."""
+
+    text: str
+    not_text: str
+    wanted: NDArray[np.float32]
+    unwanted: NDArray[np.float32] | None
+    background: tuple[float, float]
+
+    @classmethod
+    def of(cls, folder: ModelFolder, text: str, not_text: str, is_exact_text: bool) -> Query:
+        encoder, card = OnnxTextEncoder(folder), folder.card
+        templates = card.text.templates
+        wanted = query_vector(encoder.embed_texts, text, templates, is_exact_text=is_exact_text)
+        unwanted = None
+        if not_text.strip():
+            unwanted = query_vector(encoder.embed_texts, not_text, templates, is_exact_text=is_exact_text)
+        background = card.scoring.background_similarity_mean, card.scoring.background_similarity_std
+        return cls(text, not_text, wanted, unwanted, background)
+
+    def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return similarity_scores(vectors, self.wanted, self.unwanted, *self.background)
+
+
+@dataclass(frozen=True)
+class ScoredCells:
+    """All cells of the area with their score: (n, 2) row and column, boxes (n, 4), scores and cosines (n,)."""
+
+    cells: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    cosines: NDArray[np.float32]
+
+    def best(self, count: int) -> NDArray[np.int64]:
+        """Positions of the highest scores, best first; ties in reading order."""
+        order = np.lexsort((self.cells[:, 1], self.cells[:, 0], -self.scores.astype(np.float64)))
+        return order[:count]
+
+
+def search(params: SearchParams) -> Job[SearchResult]:
+    """Write ``score.tif`` and ``hits.gpkg`` into the output folder.
+
+    Raises:
+        EngineError: whatever layer or index, model, words, area or folder refuse; nothing half-written is left.
+    """
+    folder = Path(params.output_dir)
+    with mapping.all_or_nothing(folder, [folder / name for name in _OUTPUTS]):
+        embedded: EmbedResult | None = None
+        if params.source is not None:
+            prepared = prepare(params.source, params.model)
+            query = Query.of(prepared.folder, params.text, params.not_text, params.is_exact_text)
+            run = EmbedRun(
+                prepared,
+                EmbedParams(params.source, params.model, params.area, params.view, params.device, params.index_dir),
+            )
+            yield from run.all()
+            index, chunks, area, embedded = run.index, run.chunks, run.area, run.result()
+        else:
+            index, chunks, area = open_index(params.index_dir, params.area)
+            query = Query.of(model_of(index, params.model), params.text, params.not_text, params.is_exact_text)
+        return (yield from _draw(params, folder, index, chunks, area, query, embedded))
+
+
+def open_index(index_dir: str, area: Area) -> tuple[EmbeddingIndex, list[Chunk], Geometry | None]:
+    """An index that exists, and which of its committed chunks the area touches."""
+    index = EmbeddingIndex.open(Path(index_dir))
+    shape = areas.to_grid(area, index.grid)
+    done = index.done()
+    chunks = [chunk for chunk in areas.chunks_touching(index.grid, shape) if chunk in done]
+    return index, chunks, shape
+
+
+def model_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:
+    """The model that made an index; ``model`` says where its folder is when it is not an installed one.
+
+    Raises:
+        ModelError: it is not installed.
+        StoreError: the installed one is another version, so that its words and these vectors do not belong together.
+    """
+    folder = find_model(model or index.manifest.model_id)
+    if folder.card.space_id != index.manifest.space_id or folder.card_sha256 != index.manifest.card_sha256:
+        raise StoreError(
+            ErrorCode.INDEX_INCOMPATIBLE,
+            f"The index {index.path} was made by {index.manifest.model_id} {index.manifest.model_version}; "
+            f"installed is {folder.card.version}.",
+            "Embed the raster again.",
+            path=str(index.path),
+        )
+    return folder
+
+
+def score_cells(
+    index: EmbeddingIndex, chunks: list[Chunk], area: Geometry | None, query: Query, watch: Stopwatch
+) -> Job[ScoredCells]:
+    """Score every cell of the chunks that the area touches."""
+    found = [
+        ScoredCells(np.zeros((0, 2), np.int64), np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.float32))
+    ]
+    for region in mapping.regions(index.grid, chunks):
+        data = mapping.read_region(index, region)
+        cells, boxes = mapping.chosen_cells(index.grid, region, data, area)
+        vectors = data.vectors[cells[:, 0] - region.first_row + MARGIN, cells[:, 1] - region.first_col + MARGIN]
+        found.append(ScoredCells(cells, boxes, *query.score(vectors)))
+        yield watch.step(region.rows * region.cols)
+    parts = zip(*((item.cells, item.boxes, item.scores, item.cosines) for item in found), strict=True)
+    scored = ScoredCells(*(np.concatenate(part) for part in parts))
+    if not len(scored.scores):
+        raise RasterError(
+            ErrorCode.RASTER_EMPTY,
+            "No tile of the area holds enough data to be scored.",
+            "Choose another area or layer.",
+        )
+    return scored
+
+
+def _draw(
+    params: SearchParams, folder: Path, index: EmbeddingIndex, chunks: list[Chunk], area: Geometry | None, query: Query,
+    embedded: EmbedResult | None,
+) -> Job[SearchResult]:  # fmt: skip
+    total = sum(region.rows * region.cols for region in mapping.regions(index.grid, chunks))
+    watch = Stopwatch("score", 2 * total)
+    scored = yield from score_cells(index, chunks, area, query, watch)
+    best = scored.best(max(1, params.top_k))
+    low, high = (float(value) for value in np.percentile(scored.scores, _SHOWN_PERCENTILES))
+    threshold = proposed_threshold(scored.scores)
+    provenance = _provenance(index, query, params.is_exact_text, params.source.name if params.source else "")
+    with ExitStack() as stack:
+        raster = stack.enter_context(
+            CogWriter(folder / "score.tif", index.grid.map_grid, band_names=["score"], dtype="float32", nodata=np.nan,
+                      provenance=provenance, style_qml=score_raster_style(low, high))
+        )  # fmt: skip
+        for region in mapping.regions(index.grid, chunks):
+            for strip in _strips(index, region, area, query):
+                raster.write(strip.y, strip.x, np.moveaxis(strip.values, 2, 0))
+            yield watch.step(region.rows * region.cols)
+        hits_writer = _hit_writer(folder / "hits.gpkg", index, scored, provenance, threshold)
+        _write_hits(stack.enter_context(hits_writer), scored, best, params.text)
+    counts, edges = np.histogram(scored.scores, bins=HISTOGRAM_BINS)
+    hits = tuple(
+        Hit(rank, int(scored.cells[at, 0]), int(scored.cells[at, 1]), float(scored.scores[at]), float(scored.cosines[at]),
+            (float(scored.boxes[at, 0]), float(scored.boxes[at, 1]), float(scored.boxes[at, 2]), float(scored.boxes[at, 3])))
+        for rank, at in enumerate(best, start=1)
+    )  # fmt: skip
+    return SearchResult(
+        score_path=str(folder / "score.tif"),
+        hits_path=str(folder / "hits.gpkg"),
+        index_dir=str(index.path),
+        crs=index.manifest.crs_wkt,
+        hits=hits,
+        histogram=tuple(int(count) for count in counts),
+        score_min=float(edges[0]),
+        score_max=float(edges[-1]),
+        threshold=threshold,
+        embed=embedded,
+        notes=embedded.notes if embedded else (),
+    )
+
+
+def proposed_threshold(scores: NDArray[np.float32]) -> float:
+    """The cut that keeps the best 2 % of the tiles, at least one."""
+    return float(np.quantile(scores, 1 - _PROPOSED_SHARE, method="lower"))
+
+
+def _strips(index: EmbeddingIndex, region: Region, area: Geometry | None, query: Query) -> Iterator[mapping.Strip]:
+    data = mapping.read_region(index, region)
+    table = np.zeros((*data.present.shape, 1), dtype=np.float32)
+    table[data.present, 0] = query.score(data.vectors[data.present])[0]
+    return mapping.strips(index.grid, region, data, table, area)
+
+
+_HIT_FIELDS: dict[str, DTypeLike] = {
+    "rank": "int32",
+    "score": "float32",
+    "cosine": "float32",
+    "row": "int32",
+    "col": "int32",
+    "query": str,
+}
+
+
+def _hit_writer(
+    path: Path, index: EmbeddingIndex, scored: ScoredCells, provenance: Provenance, threshold: float
+) -> TileWriter:
+    style = score_tile_style(float(scored.scores.min()), float(scored.scores.max()), threshold=threshold)
+    return TileWriter(path, "hits", index.manifest.crs_wkt, _HIT_FIELDS, provenance, style_qml=style)
+
+
+def _write_hits(writer: TileWriter, scored: ScoredCells, chosen: NDArray[np.int64], query: str) -> None:
+    writer.write(
+        scored.boxes[chosen],
+        {
+            "rank": np.arange(1, len(chosen) + 1),
+            "score": scored.scores[chosen],
+            "cosine": scored.cosines[chosen],
+            "row": scored.cells[chosen, 0],
+            "col": scored.cells[chosen, 1],
+            "query": np.full(len(chosen), query, dtype=object),
+        },
+    )
+
+
+def export(params: ExportParams) -> Job[ExportResult]:
+    """Write every tile of an index that reaches the threshold to one GeoPackage.
+
+    Raises:
+        EngineError: the index, the words or the place to write are refused; nothing half-written is left.
+    """
+    index, chunks, area = open_index(params.index_dir, params.area)
+    query = Query.of(model_of(index, params.model), params.text, params.not_text, params.is_exact_text)
+    path = Path(params.output_path)
+    watch = Stopwatch("score", sum(region.rows * region.cols for region in mapping.regions(index.grid, chunks)))
+    scored = yield from score_cells(index, chunks, area, query, watch)
+    order = scored.best(len(scored.scores))
+    chosen = order[scored.scores[order] >= np.float32(params.threshold)]
+    provenance = _provenance(index, query, params.is_exact_text, "")
+    with _hit_writer(path, index, scored, provenance, params.threshold) as writer:
+        _write_hits(writer, scored, chosen, params.text)
+    return ExportResult(str(path), len(chosen))
+
+
+def _provenance(index: EmbeddingIndex, query: Query, is_exact_text: bool, source_name: str) -> Provenance:
+    manifest = index.manifest
+    prompts = {"wanted": (query.text,)} | ({"not": (query.not_text,)} if query.unwanted is not None else {})
+    return Provenance(
+        software=mapping.SOFTWARE,
+        version=mapping.VERSION,
+        created=mapping.now(),
+        source_name=source_name or Path(manifest.paths[0]).stem,
+        source_paths=manifest.paths,
+        radiometry=manifest.radiometry_text,
+        model=ModelMark(manifest.model_id, manifest.model_version, manifest.card_sha256),
+        prompts=prompts,
+        parameters={"tile_m": index.grid.tile_m, "gsd_m": index.grid.gsd_m, "is_exact_text": is_exact_text},
+    )
