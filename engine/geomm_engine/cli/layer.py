@@ -82,7 +82,8 @@ def _with_bands(paths: tuple[str, ...], bands: str, model: str) -> tuple[tuple[s
         raise RasterError(
             ErrorCode.BANDS_MISSING,
             f"--bands {bands} cannot be understood: {problem}.",
-            f"Give {len(wanted)} numbers for {', '.join(wanted)}, such as --bands 4,3,2, or name them: --bands red=4,green=3,blue=2.",
+            f"Give {len(wanted)} numbers for {', '.join(wanted)}, such as --bands 4,3,2, "
+            "or name them: --bands red=4,green=3,blue=2.",
         ) from problem
     if len(paths) == 1 and set(numbers.values()) == {1}:
         return paths * len(numbers), tuple(numbers)

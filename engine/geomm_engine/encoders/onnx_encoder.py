@@ -35,7 +35,7 @@ def _session(folder: ModelFolder, role: str) -> onnxruntime.InferenceSession:
     path = folder.file(role)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as problem:  # noqa: BLE001 - the runtime's exceptions share no base class
+    except Exception as problem:
         raise ModelError(
             ErrorCode.MODEL_INVALID,
             f"The graph {path} cannot be loaded: {problem}.",
@@ -70,7 +70,7 @@ class OnnxImageEncoder:
             inputs["gsd_m"] = np.full(len(images), gsd_m, dtype=np.float32)
         try:
             (vectors,) = self._session.run(["embedding"], inputs)
-        except Exception as problem:  # noqa: BLE001 - the runtime's exceptions share no base class
+        except Exception as problem:
             raise ModelError(
                 ErrorCode.INTERNAL, f"The image tower failed: {problem}.", "Try a smaller area, or report this."
             ) from problem

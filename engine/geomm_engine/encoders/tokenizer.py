@@ -19,7 +19,7 @@ class Tokenizer:
     def __init__(self, path: Path, context_length: int) -> None:
         try:
             self._tokenizer = BytePairTokenizer.from_file(str(path))
-        except Exception as problem:  # noqa: BLE001 - the library raises bare Exception for a damaged file
+        except Exception as problem:
             raise ModelError(
                 ErrorCode.MODEL_INVALID, f"The tokenizer {path} is damaged: {problem}.", "Install the model again."
             ) from problem

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def evaluate_zero_shot(
     return _report(np.array(truth), np.array(said), classes, words, found.card, folder, gsd_m, unreadable)
 
 
-def _embedded(embed, items) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+def _embedded(
+    embed: Callable[[NDArray[np.float32], float], NDArray[np.float32]], items: Sequence[tuple[NDArray[np.float32], float]]
+) -> NDArray[np.float32]:
     """One vector an image; images of one tile and one ground pixel go through together."""
     if all(len(tiles) == 1 for tiles, _ in items) and len({(seen_m, tiles.shape) for tiles, seen_m in items}) == 1:
         return np.asarray(embed(np.concatenate([tiles for tiles, _ in items]), items[0][1]))
@@ -135,8 +138,6 @@ def _plain(name: str) -> str:
 
 def read_image(path: Path) -> NDArray[np.float32]:
     """(3, h, w) float32, 0–1, of an 8- or 16-bit picture; grey is repeated."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as dataset:
@@ -162,9 +163,15 @@ def tiles_of(image: NDArray[np.float32], gsd_m: float, card: Card) -> tuple[NDAr
 
 
 def _report(
-    truth: NDArray[np.int64], said: NDArray[np.int64], classes: Sequence[str], words: Sequence[ClassEntry], card: Card, folder: Path,
-    gsd_m: float, unreadable: Sequence[str],
-) -> ZeroShotReport:  # fmt: skip
+    truth: NDArray[np.int64],
+    said: NDArray[np.int64],
+    classes: Sequence[str],
+    words: Sequence[ClassEntry],
+    card: Card,
+    folder: Path,
+    gsd_m: float,
+    unreadable: Sequence[str],
+) -> ZeroShotReport:
     confusion = metrics.confusion_matrix(truth, said, len(classes))
     scores = metrics.by_class(confusion)
     top1 = metrics.top_1(truth, said)

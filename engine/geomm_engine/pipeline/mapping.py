@@ -133,7 +133,7 @@ def chosen_cells(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The present cells of a region that the area touches: (n, 2) row and column, and their boxes (n, 4)."""
     inner = data.present[MARGIN : MARGIN + region.rows, MARGIN : MARGIN + region.cols]
-    cells = np.argwhere(inner).astype(np.int64) + (region.first_row, region.first_col)
+    cells = np.argwhere(inner).astype(np.int64) + np.array([region.first_row, region.first_col])
     boxes = cell_boxes(grid, cells)
     keep = cells_inside(area, boxes)
     return cells[keep], boxes[keep]

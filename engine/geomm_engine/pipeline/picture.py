@@ -37,7 +37,8 @@ def draw_classes(params: ClassifyParams, result: ClassifyResult, path: Path) -> 
         drawn,
         legend,
         title=params.source.name or prepared.name,
-        subtitle=f"{prepared.card.name} {prepared.card.version} · tiles of {metres(prepared.grid.tile_m)} · {prepared.radiometry.text}",
+        subtitle=f"{prepared.card.name} {prepared.card.version} · tiles of {metres(prepared.grid.tile_m)} · "
+        f"{prepared.radiometry.text}",
         pixel_m=prepared.grid.pixel_m_yx[1] * ratio,
     )
     return path
