@@ -47,7 +47,7 @@ def draw_classes(params: ClassifyParams, result: ClassifyResult, path: Path) -> 
 def _picture(prepared: Prepared) -> NDArray[np.uint8]:
     """(h, w, 3) uint8: the bands of the model brightened between percentiles of the layer; nodata pale."""
     with prepared.reading() as reader:
-        block = reader.sample(_LONGEST_PX)
+        block = reader.overview(_LONGEST_PX)
     values = prepared.radiometry.apply(block.values)[:3]
     low, high = np.percentile(values[:, block.valid], _BRIGHT_PERCENTILES)
     bright = np.clip((values - low) / max(high - low, 1e-6), 0, 1) ** 0.9

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from geomm_engine import __version__
 from geomm_engine.contract import ErrorCode, Level, Note, RasterSource
 from geomm_engine.encoders.card import Card, ModelFolder
@@ -17,7 +19,7 @@ from geomm_engine.grid import TileGrid, stride_px
 from geomm_engine.index.store import FORMAT, Manifest
 from geomm_engine.raster.ground import GroundScale
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
-from geomm_engine.raster.reader import RasterReader
+from geomm_engine.raster.reader import Block, RasterReader
 from geomm_engine.raster.source import Band, Stack, describe
 
 _COARSEST_FACTOR = 2.0
@@ -101,16 +103,26 @@ def prepare(source: RasterSource, model: str = "") -> Prepared:
     scale = GroundScale(stack.grid)
     pixel_m_yx = scale.nominal_m_yx()
     grid, gsd_notes = _lattice(stack, folder.card, scale, pixel_m_yx)
-    reader = RasterReader(stack, positions)
-    try:
-        sample = reader.sample()
-    finally:
-        reader.close()
+    sample = _sample(stack, positions)
     calibrations = [Reflectance(item.unit, item.gain, item.offset) for item in folder.card.radiometry.calibrations]
     bands = [stack.bands[at] for at in positions]
-    radiometry, unit_notes = find_radiometry(stack, bands, sample, source.unit, calibrations)
+    radiometry, unit_notes = find_radiometry(stack, bands, sample, source.unit, calibrations, lambda: _darkest(stack))
     notes = (*gsd_notes, *unit_notes, *_stack_notes(stack))
     return Prepared(folder, stack, positions, radiometry, grid, notes)
+
+
+def _sample(stack: Stack, positions: tuple[int, ...]) -> Block:
+    reader = RasterReader(stack, positions)
+    try:
+        return reader.sample()
+    finally:
+        reader.close()
+
+
+def _darkest(stack: Stack) -> float:
+    """The value below which a thousandth of the darkest band lies."""
+    sample = _sample(stack, tuple(range(len(stack.bands))))
+    return min((float(np.percentile(band[sample.valid], 0.1)) for band in sample.values), default=0.0)
 
 
 def _choose_bands(stack: Stack, card: Card) -> tuple[int, ...]:

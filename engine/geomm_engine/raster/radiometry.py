@@ -5,7 +5,7 @@ Never derived from a single tile: the same pixels give the same values whatever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,9 +49,16 @@ class Radiometry:
 
 
 def find_radiometry(
-    stack: Stack, bands: Sequence[Band], sample: Block, unit: str, calibrations: Sequence[Reflectance]
+    stack: Stack,
+    bands: Sequence[Band],
+    sample: Block,
+    unit: str,
+    calibrations: Sequence[Reflectance],
+    darkest: Callable[[], float],
 ) -> tuple[Radiometry, tuple[Note, ...]]:
     """Decide the unit (as told, or from product name, data type and values) and freeze the numbers.
+
+    ``darkest`` looks up the lowest values of all bands of the stack, for the products whose offset only they betray.
 
     Raises:
         RasterError: the unit is none that GeoMM knows, or the layer holds no valid pixel.
@@ -72,11 +79,13 @@ def find_radiometry(
     seen = sample.values[:, sample.valid]
     notes: list[Note] = []
     if not unit:
-        unit, notes = _guess_unit(stack, bands, seen)
+        unit, notes = _guess_unit(stack, bands, seen, darkest)
     return _frozen(unit, stack, bands, seen, calibrations), tuple(notes)
 
 
-def _guess_unit(stack: Stack, bands: Sequence[Band], seen: NDArray[np.float32]) -> tuple[str, list[Note]]:
+def _guess_unit(
+    stack: Stack, bands: Sequence[Band], seen: NDArray[np.float32], darkest: Callable[[], float]
+) -> tuple[str, list[Note]]:
     low, high = float(np.percentile(seen, 0.1)), float(np.percentile(seen, 99.9))
     if all(band.scale != 1.0 for band in bands):
         return "reflectance", []
@@ -93,12 +102,13 @@ def _guess_unit(stack: Stack, bands: Sequence[Band], seen: NDArray[np.float32]) 
         return "stretch", [_stretch_note()]
     if stack.hint.baseline:
         return ("reflectance_e4_offset" if stack.hint.baseline >= SENTINEL2_OFFSET_FROM else "reflectance_e4"), []
-    if stack.hint.level == "L1C" or low < 0.9 * _OFFSET_DN:
+    low = darkest()
+    if low < 0.9 * _OFFSET_DN:
         return "reflectance_e4", []
     note = Note(
         "offset_assumed",
         Level.AMBER,
-        f"No value is below {low:.0f}: taken as Sentinel-2 from baseline 04.00, (DN − 1000) / 10000. "
+        f"Hardly any value of any band is below {low:.0f}: taken as Sentinel-2 from baseline 04.00, (DN − 1000) / 10000. "
         "If the product is older, choose “reflectance × 10000”.",
         {"low": low},
     )

@@ -13,7 +13,8 @@ from rasterio.windows import Window as FileWindow
 
 from geomm_engine.raster.source import Files, Stack, unreadable
 
-SAMPLE_PX = 512
+SAMPLE_PX = 64
+SAMPLE_WINDOWS = 8
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,13 @@ class RasterReader:
     def _read_inside(self, y: int, x: int, height: int, width: int, step: int) -> Block:
         full_h, full_w = self.stack.grid.shape_yx
         rows, cols = min(height * step, full_h - y * step), min(width * step, full_w - x * step)
-        window = FileWindow(x * step, y * step, cols, rows)
+        method = Resampling.average if step > 1 else Resampling.nearest
+        return self._read_window(FileWindow(x * step, y * step, cols, rows), (height, width), method)
+
+    def _read_window(self, window: FileWindow, shape: tuple[int, int], method: Resampling) -> Block:
+        height, width = shape
         values = np.empty((len(self._bands), height, width), dtype=np.float32)
         valid = np.ones((height, width), dtype=bool)
-        method = Resampling.average if step > 1 else Resampling.nearest
         masked: set[int] = set()
         for at, band in enumerate(self._bands):
             dataset = self._files.get(band.file)
@@ -88,20 +92,24 @@ class RasterReader:
             return np.ones(shape, dtype=bool)
         return np.asarray(dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128)
 
-    def sample(self, longest_px: int = SAMPLE_PX) -> Block:
-        """The whole raster thinned to at most ``longest_px`` a side: single pixels, not averages, the same every time."""
+    def overview(self, longest_px: int) -> Block:
+        """The whole raster thinned to at most ``longest_px`` a side: single pixels, not averages; for looking at."""
         full_h, full_w = self.stack.grid.shape_yx
-        height, width = min(full_h, longest_px), min(full_w, longest_px)
-        values = np.empty((len(self._bands), height, width), dtype=np.float32)
-        window = FileWindow(0, 0, full_w, full_h)
-        valid = np.ones((height, width), dtype=bool)
-        for at, band in enumerate(self._bands):
-            dataset = self._files.get(band.file)
-            try:
-                dataset.read(band.index, window=window, out=values[at])
-                valid &= self._mask(dataset, window, (height, width), Resampling.nearest)
-            except (RasterioError, RasterioIOError) as problem:
-                raise unreadable(self.stack.paths[band.file], problem) from problem
-        valid &= np.isfinite(values).all(axis=0)
-        values[:, ~valid] = 0
-        return Block(values, valid)
+        scale = max(1.0, max(full_h, full_w) / longest_px)
+        shape = max(1, round(full_h / scale)), max(1, round(full_w / scale))
+        return self._read_window(FileWindow(0, 0, full_w, full_h), shape, Resampling.nearest)
+
+    def sample(self) -> Block:
+        """Some pixels of the whole raster, the same every time: all of a small one, 8 × 8 windows of a large one.
+
+        Quick whatever the raster's size, unless all of those windows are nodata.
+        """
+        (full_h, full_w), side = self.stack.grid.shape_yx, SAMPLE_WINDOWS * SAMPLE_PX
+        if full_h <= side or full_w <= side:
+            return self.overview(side)
+        tops, lefts = (np.linspace(0, size - SAMPLE_PX, SAMPLE_WINDOWS).astype(int) for size in (full_h, full_w))
+        parts = [self._read_inside(int(y), int(x), SAMPLE_PX, SAMPLE_PX, 1) for y in tops for x in lefts]
+        valid = np.concatenate([part.valid for part in parts])
+        if not valid.any():
+            return self.overview(side)
+        return Block(np.concatenate([part.values for part in parts], axis=1), valid)
