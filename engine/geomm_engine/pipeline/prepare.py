@@ -120,9 +120,10 @@ def _sample(stack: Stack, positions: tuple[int, ...]) -> Block:
 
 
 def _darkest(stack: Stack) -> float:
-    """The value below which a thousandth of the darkest band lies."""
+    """The value below which a thousandth of the darkest band lies; 0 means nodata in these products."""
     sample = _sample(stack, tuple(range(len(stack.bands))))
-    return min((float(np.percentile(band[sample.valid], 0.1)) for band in sample.values), default=0.0)
+    seen = [band[sample.valid & (band > 0)] for band in sample.values]
+    return min((float(np.percentile(values, 0.1)) for values in seen if values.size), default=0.0)
 
 
 def _choose_bands(stack: Stack, card: Card) -> tuple[int, ...]:
