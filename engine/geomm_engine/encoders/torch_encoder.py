@@ -114,7 +114,7 @@ class TorchImageEncoder:
         """To the GPU, and one tile through it; where that fails, back to the CPU with the reason."""
         try:
             self._place = torch.device(device)
-            self._tower = self._tower.to(self._place, self._kind(), memory_format=torch.channels_last)
+            self._tower = self._tower.to(self._place, self._kind())
             bands = self._mean.shape[1]
             self._embed(np.zeros((1, bands, 64, 64), dtype=np.float32), 10.0)
         except (RuntimeError, AssertionError, NotImplementedError) as problem:

@@ -1,0 +1,1 @@
+"""Torch modules that the project trains. They know tensors only: no file, no raster, no caption."""

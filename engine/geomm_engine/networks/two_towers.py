@@ -1,0 +1,43 @@
+"""Image and text tower in one space, with the learnable inverse temperature between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geomm_engine.networks.image_tower import ImageTower, ImageTowerSettings
+from geomm_engine.networks.text_tower import TextTower, TextTowerSettings
+
+ARCHITECTURE = "two-towers-1"
+LARGEST_SCALE = 100.0
+
+
+@dataclass(frozen=True)
+class TwoTowersSettings:
+    image: ImageTowerSettings = field(default_factory=ImageTowerSettings)
+    text: TextTowerSettings = field(default_factory=TextTowerSettings)
+
+
+class TwoTowers(nn.Module):
+    """Both towers; ``scale`` is exp(s), kept in (0, 100]."""
+
+    def __init__(self, settings: TwoTowersSettings) -> None:
+        super().__init__()
+        self.image = ImageTower(settings.image)
+        self.text = TextTower(settings.text)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    @property
+    def scale(self) -> Tensor:
+        return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+
+    def forward(self, image: Tensor, gsd_m: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors of the images (n, dim) and of the texts (m, dim)."""
+        return (
+            functional.normalize(self.image(image, gsd_m).float(), dim=1),
+            functional.normalize(self.text(tokens).float(), dim=1),
+        )

@@ -1,0 +1,190 @@
+"""What a training run is told: a TOML file as frozen values. Reads no data."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from geomm_engine.contract import ContractError, ErrorCode, decode
+from geomm_engine.errors import EngineError
+from geomm_engine.networks.two_towers import TwoTowersSettings
+from geomm_engine.training.augmentation import Jitter
+
+RECIPES = Path(__file__).with_name("recipes")
+DRAWN = "drawn"
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """``file`` is a zip of class folders, relative to the data folder, or "drawn"; ``share`` is its part of a batch.
+
+    ``whole_px`` is the size at which a whole picture is looked at when the set is validated.
+    """
+
+    name: str
+    file: str
+    gsd_m: float
+    size_px: int
+    share: float
+    whole_px: int
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """A share of the batches has this size; ``gsd_m`` gives each set's range of ground pixels in it."""
+
+    px: int
+    share: float
+    batch: int
+    gsd_m: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """The tower sees (value − mean) / std of display values 0–1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """``merges_file`` is relative to the data folder; without a file ("") every byte is a token."""
+
+    merges_file: str
+    merges: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warm-up, then a cosine down to a hundredth. ``patience`` counts checks without a better text metric; 0 is for ever.
+
+    ``stop_after`` ends a run early, as an interruption would: to be resumed.
+    """
+
+    steps: int
+    learning_rate: float
+    warmup: int
+    weight_decay: float
+    averaging: float
+    check_every: int
+    patience: int = 0
+    stop_after: int = 0
+
+
+@dataclass(frozen=True)
+class UnitCalibration:
+    """``display = unit × gain + offset`` for each band."""
+
+    unit: str
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TileScale:
+    gsd_min_m: float
+    gsd_max_m: float
+    tile_px: int
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the model's card will say beside what is measured; ``coarse_words`` are tried on the first set."""
+
+    name: str = "Unnamed"
+    version: str = "0"
+    space_id: str = "unnamed"
+    description: str = ""
+    licence: str = "GPL-2.0-or-later"
+    licence_url: str = "https://www.gnu.org/licenses/old-licenses/gpl-2.0.html"
+    data: tuple[str, ...] = ()
+    note: str = ""
+    templates: tuple[str, ...] = ("{}",)
+    coarse_words: tuple[str, ...] = ()
+    calibrations: tuple[UnitCalibration, ...] = ()
+    scales: tuple[TileScale, ...] = (TileScale(0.3, 15.0, 64),)
+
+
+@dataclass(frozen=True)
+class ContrastiveConfig:
+    """``cross_set_unsure``: how often a picture is no wrong answer to a concept that its own set never shows.
+
+    ``anchor_weight``: weight of the loss that pulls both towers to one learnt vector a class; 0 is contrast alone.
+    """
+
+    id: str
+    seed: int
+    captions: str
+    validation_share: float
+    split_seed: int
+    pictures: tuple[PictureSource, ...]
+    sizes: tuple[InputSize, ...]
+    normalisation: Normalisation
+    vocabulary: Vocabulary
+    schedule: Schedule
+    network: TwoTowersSettings
+    jitter: Jitter = field(default_factory=Jitter)
+    gsd_jitter_octaves: float = 0.2
+    cross_set_unsure: float = 0.5
+    anchor_weight: float = 0.0
+    is_bfloat16: bool = True
+    threads: int = 2
+    card: CardFacts = field(default_factory=CardFacts)
+
+
+def data_folder() -> Path:
+    """Where the training data lies: ``GEOMM_SHARED_DATA``, else ``../shared/data`` beside the repository."""
+    told = os.environ.get("GEOMM_SHARED_DATA")
+    return Path(told) if told else Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+def find_config(name: str) -> Path:
+    """A file, or the recipe of this name that the project ships.
+
+    Raises:
+        EngineError: neither exists.
+    """
+    for path in (Path(name), RECIPES / f"{name}.toml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.toml")))
+    raise EngineError(
+        ErrorCode.FOLDER_INVALID,
+        f"There is no training configuration “{name}”.",
+        f"Give a TOML file, or one of: {known}.",
+    )
+
+
+def read_config(path: Path) -> ContrastiveConfig:
+    """The configuration in a TOML file.
+
+    Raises:
+        EngineError: the file is no TOML, or a field is missing, unknown or contradicts another.
+    """
+    try:
+        config = decode(ContrastiveConfig, tomllib.loads(path.read_text(encoding="utf-8")), "config")
+    except (OSError, tomllib.TOMLDecodeError, ContractError) as problem:
+        raise _wrong(path, str(problem)) from problem
+    names = {item.name for item in config.pictures}
+    bands = config.network.image.bands
+    if any(set(size.gsd_m) != names for size in config.sizes):
+        raise _wrong(path, f"every size must give a ground pixel range for each of {sorted(names)}")
+    if len(config.normalisation.mean) != bands or len(config.normalisation.std) != bands:
+        raise _wrong(path, f"normalisation must have {bands} bands")
+    if config.network.image.dim != config.network.text.dim:
+        raise _wrong(path, "both towers must have the same dim")
+    if config.schedule.steps < 1 or config.schedule.check_every < 1 or any(size.batch < 1 for size in config.sizes):
+        raise _wrong(path, "steps, check_every and every batch must be at least 1")
+    return config
+
+
+def _wrong(path: Path, problem: str) -> EngineError:
+    return EngineError(
+        ErrorCode.FOLDER_INVALID,
+        f"The training configuration {path} cannot be used: {problem}.",
+        "Correct the file.",
+        path=str(path),
+    )

@@ -1,0 +1,165 @@
+"""From a configuration to training and validation pictures and to batches. Knows no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from geomm_engine.contract import ErrorCode
+from geomm_engine.errors import WordsError
+from geomm_engine.training import drawn
+from geomm_engine.training.augmentation import crop, ground_jitter, radiometry
+from geomm_engine.training.captions import SHOWS, SHOWS_NOT, UNSURE, Captions, read_captions
+from geomm_engine.training.config import DRAWN, ContrastiveConfig, PictureSource
+from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, read_zip, split
+from geomm_engine.training.vocabulary import build_tokenizer, read_merges
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Normalised images (n, band, h, w), their ground pixel (n,) and class (n,); tokens (n, t) of the captions.
+
+    ``relation`` (image, text) and ``shows`` (text, class) hold 1, 0 and −1.
+    """
+
+    images: Tensor
+    gsd_m: Tensor
+    labels: Tensor
+    tokens: Tensor
+    relation: Tensor
+    shows: Tensor
+
+
+def load_pictures(source: PictureSource, data: Path, seed: int) -> PictureSet:
+    """The pictures of one set, read or drawn."""
+    if source.file == DRAWN:
+        return drawn.draw(source.name, source.gsd_m, source.size_px, 160, seed)
+    return read_zip(data / source.file, source.name, source.gsd_m, source.size_px)
+
+
+def load_tokenizer(config: ContrastiveConfig, data: Path) -> Tokenizer:
+    """The tokenizer that the vocabulary of the configuration describes."""
+    file = config.vocabulary.merges_file
+    merges = read_merges(data / file, config.vocabulary.merges) if file else []
+    tokenizer = build_tokenizer(merges, config.network.text.context_length)
+    if tokenizer.get_vocab_size() != config.network.text.vocabulary:
+        raise WordsError(
+            ErrorCode.CLASS_LIST_INVALID,
+            f"The vocabulary has {tokenizer.get_vocab_size()} tokens, the network {config.network.text.vocabulary}.",
+            "Give both the same number in the configuration.",
+        )
+    return tokenizer
+
+
+class Lessons:
+    """Training and validation pictures with their captions; draws batches.
+
+    Raises:
+        WordsError: a class of the pictures has no caption.
+    """
+
+    def __init__(self, config: ContrastiveConfig, data: Path) -> None:
+        self.config = config
+        self.captions: Captions = read_captions(Path(__file__).with_name(config.captions))
+        self.tokenizer = load_tokenizer(config, data)
+        self.training: list[PictureSet] = []
+        self.validation: list[PictureSet] = []
+        for source in config.pictures:
+            parts = split(load_pictures(source, data, config.split_seed), config.validation_share, config.split_seed)
+            self.training.append(parts[0])
+            self.validation.append(parts[1])
+        self._pyramids: list[Pyramid] = [pyramid(item) for item in self.training]
+        self._rows = [
+            [np.flatnonzero(item.labels == label) for label in range(len(item.classes))] for item in self.training
+        ]
+        self._prepare_relation()
+        self._encoded: dict[str, list[int]] = {}
+        self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)
+        self._std = torch.tensor(config.normalisation.std).view(1, -1, 1, 1)
+
+    def _prepare_relation(self) -> None:
+        classes = [name for item in self.training for name in item.classes]
+        missing = [name for name in classes if name not in self.captions.classes]
+        if missing:
+            raise WordsError(
+                ErrorCode.CLASS_LIST_INVALID,
+                f"The captions do not know the classes {missing}.",
+                "Add them to the caption file.",
+            )
+        self.classes = tuple(classes)
+        self.relation = self.captions.relation(classes)
+        set_of = np.array([place for place, item in enumerate(self.training) for _ in item.classes])
+        sees = np.stack(
+            [(self.relation[:, set_of == place] == SHOWS).any(axis=1) for place in range(len(self.training))], axis=1
+        )
+        # (concept, class): not shown, but the class's set shows this concept nowhere, so nobody looked for it there.
+        self.set_of_class = torch.from_numpy(set_of)
+        self._is_unseen = (self.relation == SHOWS_NOT) & ~sees[:, set_of]
+        shares = np.array([item.share for item in self.captions.concept])
+        weights = (self.relation == SHOWS) * shares[:, None]
+        self._concept_chance = weights / weights.sum(axis=0, keepdims=True)
+
+    def tokens(self, texts: list[str]) -> Tensor:
+        """(n, t) int64, t the longest of these texts.
+
+        Raises:
+            WordsError: a text is longer than the context.
+        """
+        for text in texts:
+            if text not in self._encoded:
+                encoded = self.tokenizer.encode(text)
+                if len(encoded.ids) > self.config.network.text.context_length:
+                    raise WordsError(ErrorCode.TEXT_TOO_LONG, f"The caption “{text}” is too long.", "Shorten it.")
+                self._encoded[text] = encoded.ids[: sum(encoded.attention_mask)]
+        rows = [self._encoded[text] for text in texts]
+        longest = max(len(row) for row in rows)
+        return torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Display values 0–1 → what the tower sees."""
+        return (images - self._mean) / self._std
+
+    def batch(self, random: np.random.Generator) -> Batch:
+        """One batch, balanced over the classes of each set; one caption for every picture."""
+        config = self.config
+        shares = np.array([item.share for item in config.sizes])
+        size = config.sizes[int(random.choice(len(shares), p=shares / shares.sum()))]
+        parts, grounds, labels = [], [], []
+        first_class = 0
+        for place, count in enumerate(self._counts(size.batch)):
+            own = random.integers(0, len(self.training[place].classes), count)
+            rows = np.array([random.choice(self._rows[place][label]) for label in own], dtype=np.int64)
+            images, gsd_m = crop(self._pyramids[place], rows, size.px, size.gsd_m[config.pictures[place].name], random)
+            parts.append(images)
+            grounds.append(gsd_m)
+            labels.append(own + first_class)
+            first_class += len(self.training[place].classes)
+        images = self.normalise(radiometry(torch.cat(parts), config.jitter, random))
+        gsd_m = ground_jitter(torch.cat(grounds), config.gsd_jitter_octaves, random)
+        label = np.concatenate(labels)
+        concepts = np.array([random.choice(len(self.relation), p=self._concept_chance[:, item]) for item in label])
+        tokens = self.tokens([self.captions.caption(int(concept), random) for concept in concepts])
+        relation = self._relation_of(concepts, label, random)
+        shows = torch.from_numpy(np.where(self._is_unseen, UNSURE, self.relation)[concepts])
+        return Batch(images, gsd_m, torch.from_numpy(label), tokens, relation, shows)
+
+    def _counts(self, batch: int) -> list[int]:
+        """Pictures of each set in a batch; the first set takes what rounding leaves."""
+        shares = np.array([item.share for item in self.config.pictures])
+        counts = np.floor(shares / shares.sum() * batch).astype(int)
+        counts[0] = batch - int(counts[1:].sum())
+        return [int(count) for count in counts]
+
+    def _relation_of(
+        self, concepts: NDArray[np.int64], labels: NDArray[np.int64], random: np.random.Generator
+    ) -> Tensor:
+        relation = self.relation[concepts][:, labels].T.copy()
+        unseen = self._is_unseen[concepts][:, labels].T
+        relation[unseen & (random.random(unseen.shape) < self.config.cross_set_unsure)] = UNSURE
+        return torch.from_numpy(relation)

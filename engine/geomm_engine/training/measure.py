@@ -1,0 +1,126 @@
+"""What a card says of a model, measured on the validation pictures through the shipped graphs.
+
+The validation pictures are used for nothing but early stopping and, one half of them, the temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geomm_engine.encoders.encoder import ImageEncoder, TextEncoder, unit
+from geomm_engine.evaluation import metrics
+from geomm_engine.training.pictures import PictureSet, whole
+
+Vectors = NDArray[np.float32]
+LARGEST_FALSE_REJECT = 0.05
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures of one set as vectors, beside the vectors of its class names."""
+
+    name: str
+    labels: NDArray[np.int64]
+    images: Vectors
+    texts: Vectors
+
+    @property
+    def cosine(self) -> NDArray[np.float64]:
+        return (self.images @ self.texts.T).astype(np.float64)
+
+    @property
+    def said(self) -> NDArray[np.int64]:
+        return np.asarray(np.argmax(self.cosine, axis=1), dtype=np.int64)
+
+    def rows(self, chosen: NDArray[np.int64]) -> Seen:
+        return Seen(self.name, self.labels[chosen], self.images[chosen], self.texts)
+
+
+def embed_pictures(encoder: ImageEncoder, pictures: PictureSet, size_px: int) -> Vectors:
+    """Every picture in full at this size."""
+    pixels, gsd_m = whole(pictures, size_px)
+    parts = [encoder.embed_images(part.numpy().astype(np.float32) / 255.0, gsd_m) for part in torch.split(pixels, 256)]
+    return np.concatenate(parts)
+
+
+def embed_names(encoder: TextEncoder, names: Sequence[str], templates: Sequence[str]) -> Vectors:
+    """F6: one unit vector a name, the mean over the templates."""
+    vectors = encoder.embed_texts([template.format(name) for name in names for template in templates])
+    return unit(vectors.reshape(len(names), len(templates), -1).mean(axis=1))
+
+
+def halves(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows split in two, every class alike."""
+    random = np.random.default_rng(seed)
+    first: list[NDArray[np.int64]] = []
+    for label in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == label))
+        first.append(rows[: len(rows) // 2])
+    left = np.sort(np.concatenate(first))
+    return left, np.setdiff1d(np.arange(len(labels)), left)
+
+
+def _log_likelihood(seen: Seen, scale: float) -> float:
+    logits = scale * seen.cosine
+    logits -= logits.max(axis=1, keepdims=True)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return float(log_p[np.arange(len(seen.labels)), seen.labels].mean())
+
+
+def fit_scale(sets: Sequence[Seen]) -> float:
+    """The inverse temperature in 1–100 under which the true classes are most likely, every set counting the same."""
+    scales = np.geomspace(1.0, 100.0, 400)
+    return float(max(scales, key=lambda scale: sum(_log_likelihood(seen, float(scale)) for seen in sets)))
+
+
+def expected_calibration_error(seen: Seen, scale: float) -> float:
+    """ECE of the softmax over the set's class names at this scale."""
+    logits = scale * seen.cosine
+    logits -= logits.max(axis=1, keepdims=True)
+    weights = np.exp(logits)
+    confidence = weights.max(axis=1) / weights.sum(axis=1)
+    return metrics.calibration_error(confidence, seen.said == seen.labels)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """How well the reject score tells pictures of prompted classes from others; ``kept`` and ``rejected`` at θ."""
+
+    threshold: float
+    auroc: float
+    kept: float
+    rejected: float
+
+
+def reject_scores(images: Vectors, texts: Vectors, reference_mean: Vectors) -> NDArray[np.float64]:
+    """F6: r = max_c cos(norm(x − μ_ref), norm(p_c − p̄))."""
+    score = (unit(images - reference_mean) @ unit(texts - texts.mean(axis=0)).T).max(axis=1)
+    return np.asarray(score, dtype=np.float64)
+
+
+def fit_rejection(sets: Sequence[Seen], reference_mean: Vectors, seed: int) -> Rejection:
+    """θ from many draws of 3 to 6 prompted classes a set: Youden's best, but rejecting at most 5 % of what was prompted."""
+    random = np.random.default_rng(seed)
+    scores: list[NDArray[np.float64]] = []
+    known: list[NDArray[np.bool_]] = []
+    areas: list[float] = []
+    for seen in sets:
+        for _ in range(40):
+            prompted = random.choice(len(seen.texts), int(random.integers(3, 7)), replace=False)
+            score = reject_scores(seen.images, seen.texts[prompted], reference_mean)
+            is_known = np.isin(seen.labels, prompted)
+            scores.append(score)
+            known.append(is_known)
+            areas.append(metrics.auroc(score, is_known))
+    score, is_known = np.concatenate(scores), np.concatenate(known)
+    grid = np.linspace(-1.0, 1.0, 401)
+    kept = np.array([(score[is_known] >= value).mean() for value in grid])
+    rejected = np.array([(score[~is_known] < value).mean() for value in grid])
+    allowed = np.where(kept >= 1 - LARGEST_FALSE_REJECT, kept + rejected, -1.0)
+    best = int(np.argmax(allowed))
+    return Rejection(float(grid[best]), float(np.mean(areas)), float(kept[best]), float(rejected[best]))

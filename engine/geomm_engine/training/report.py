@@ -1,0 +1,154 @@
+"""The table of a card: which numbers are measured, on which pictures, by which protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geomm_engine.encoders.card import Measurement
+from geomm_engine.encoders.encoder import ImageEncoder, TextEncoder
+from geomm_engine.evaluation import metrics
+from geomm_engine.training.captions import SHOWS_NOT
+from geomm_engine.training.data import Lessons
+from geomm_engine.training.measure import (
+    Seen,
+    Vectors,
+    embed_names,
+    embed_pictures,
+    expected_calibration_error,
+    fit_rejection,
+    fit_scale,
+    halves,
+)
+
+VALIDATION = "stratified validation split, also used for early stopping; class names typed as text"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the card's scoring needs, and the numbers it states."""
+
+    logit_scale: float
+    reject_threshold: float
+    background_mean: float
+    background_std: float
+    measured: tuple[Measurement, ...]
+
+
+def measure(
+    image: ImageEncoder, text: TextEncoder, lessons: Lessons, templates: tuple[str, ...], reference_mean: Vectors
+) -> Found:
+    """Everything that the card states, through the encoders that users run."""
+    sets = [_see(image, text, lessons, place, templates) for place in range(len(lessons.validation))]
+    parts = [halves(seen.labels, lessons.config.split_seed) for seen in sets]
+    scale = fit_scale([seen.rows(part[0]) for seen, part in zip(sets, parts, strict=True)])
+    measured: list[Measurement] = []
+    for seen, part, source in zip(sets, parts, lessons.config.pictures, strict=True):
+        where = f"{VALIDATION}; whole pictures at {source.gsd_m * source.size_px / source.whole_px:.2g} m, {source.whole_px} px"
+        measured += _accuracy(seen, where)
+        error = expected_calibration_error(seen.rows(part[1]), scale)
+        how = "15 bins; temperature fitted on the other half of the validation split"
+        measured.append(Measurement(seen.name, how, "calibration error", error, ""))
+        measured += _other_sizes(image, text, lessons, seen, templates)
+    measured += _coarse(text, lessons, sets, templates)
+    rejection = fit_rejection(sets, reference_mean, lessons.config.split_seed)
+    how = "3–6 of a set's class names prompted, pictures of the others are unknown; 40 draws a set, all classes trained"
+    measured.append(Measurement("validation, both sets", how, "unknown AUROC", rejection.auroc, ""))
+    measured.append(Measurement("validation, both sets", how, "prompted pictures kept", rejection.kept, ""))
+    measured.append(Measurement("validation, both sets", how, "other pictures rejected", rejection.rejected, ""))
+    mean, std = _background(text, lessons, sets, templates)
+    return Found(scale, rejection.threshold, mean, std, tuple(measured))
+
+
+def _see(image: ImageEncoder, text: TextEncoder, lessons: Lessons, place: int, templates: tuple[str, ...]) -> Seen:
+    pictures, source = lessons.validation[place], lessons.config.pictures[place]
+    names = [lessons.captions.classes[item] for item in pictures.classes]
+    return Seen(
+        source.name,
+        pictures.labels,
+        embed_pictures(image, pictures, source.whole_px),
+        embed_names(text, names, templates),
+    )
+
+
+def _accuracy(seen: Seen, protocol: str) -> list[Measurement]:
+    said, count = seen.said, len(seen.texts)
+    right = int((said == seen.labels).sum())
+
+    def f1(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> float:
+        return metrics.macro_f1(metrics.confusion_matrix(truth, guess, count))
+
+    return [
+        Measurement(
+            seen.name, protocol, "top-1", right / len(said), "", _rounded(metrics.wilson_interval(right, len(said)))
+        ),
+        Measurement(
+            seen.name,
+            protocol,
+            "macro F1",
+            f1(seen.labels, said),
+            "",
+            _rounded(metrics.bootstrap_interval(seen.labels, said, f1, rounds=300)),
+        ),
+    ]
+
+
+def _rounded(interval: tuple[float, float]) -> tuple[float, ...]:
+    return tuple(round(value, 4) for value in interval)
+
+
+def _other_sizes(
+    image: ImageEncoder, text: TextEncoder, lessons: Lessons, seen: Seen, templates: tuple[str, ...]
+) -> list[Measurement]:
+    """The same pictures in full at the other tile sizes: coarser or finer ground pixels."""
+    place = [source.name for source in lessons.config.pictures].index(seen.name)
+    pictures, source = lessons.validation[place], lessons.config.pictures[place]
+    found: list[Measurement] = []
+    for size in lessons.config.sizes:
+        if size.px == source.whole_px or size.px > source.size_px:
+            continue
+        other = Seen(seen.name, seen.labels, embed_pictures(image, pictures, size.px), seen.texts)
+        right = int((other.said == other.labels).sum())
+        gsd_m = source.gsd_m * source.size_px / size.px
+        how = f"{VALIDATION}; whole pictures at {gsd_m:.2g} m, {size.px} px"
+        interval = _rounded(metrics.wilson_interval(right, len(other.labels)))
+        found.append(Measurement(seen.name, how, "top-1", right / len(other.labels), "", interval))
+    return found
+
+
+def _coarse(text: TextEncoder, lessons: Lessons, sets: list[Seen], templates: tuple[str, ...]) -> list[Measurement]:
+    """Coarse words against the first set: right when the word's concept holds the picture's class."""
+    seen, words = sets[0], lessons.config.card.coarse_words
+    if not words:
+        return []
+    texts = embed_names(text, words, templates)
+    classes = lessons.training[0].classes
+    concepts = [next(item for item in lessons.captions.concept if word in item.words) for word in words]
+    holds = np.array([[name in concept.shows for concept in concepts] for name in classes])
+    covered = np.asarray(holds.any(axis=1))[seen.labels]
+    said = np.argmax(seen.images @ texts.T, axis=1)
+    right = int(holds[seen.labels, said][covered].sum())
+    total = int(covered.sum())
+    how = f"validation; typed “{', '.join(words)}”, right when the word covers the picture's class"
+    return [Measurement(seen.name, how, "top-1", right / total, "", _rounded(metrics.wilson_interval(right, total)))]
+
+
+def _background(
+    text: TextEncoder, lessons: Lessons, sets: list[Seen], templates: tuple[str, ...]
+) -> tuple[float, float]:
+    """Mean and standard deviation of the cosine of pictures with words of concepts that they do not show."""
+    names = [concept.words[0] for concept in lessons.captions.concept]
+    texts = embed_names(text, names, templates)
+    found: list[NDArray[np.float32]] = []
+    first = 0
+    for seen, pictures in zip(sets, lessons.validation, strict=True):
+        relation = lessons.relation[:, first : first + len(pictures.classes)]
+        cosine = seen.images @ texts.T
+        found.append(cosine[(relation == SHOWS_NOT).T[seen.labels]])
+        first += len(pictures.classes)
+    return (
+        float(np.mean([part.mean() for part in found])),
+        float(np.sqrt(np.mean([part.var() for part in found]))),
+    )

@@ -1,0 +1,69 @@
+"""The text metric of training: class names typed as text against validation pictures. Nothing of it is learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from geomm_engine.networks.two_towers import TwoTowers
+from geomm_engine.training.pictures import PictureSet
+
+TEMPLATES = (
+    "{}",
+    "a satellite photo of {}",
+    "an aerial photo of {}",
+    "an aerial view of {}",
+    "{} seen from above",
+)
+STEP = 256
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Display values 0–1 → what the tower sees."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+
+def image_vectors(
+    network: TwoTowers, pixels: Tensor, gsd_m: float, normalise: Callable[[Tensor], Tensor]
+) -> NDArray[np.float32]:
+    """(n, band, h, w) uint8 → (n, dim) float32 unit vectors; the network is in evaluation mode."""
+    device = next(network.parameters()).device
+    vectors: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for part in torch.split(pixels, STEP):
+            image = normalise(part.float() / 255.0).to(device, memory_format=torch.channels_last)
+            ground = torch.full((len(part),), gsd_m, device=device)
+            vectors.append(functional.normalize(network.image(image, ground).float(), dim=1).cpu().numpy())
+    return np.concatenate(vectors)
+
+
+def prototypes(
+    network: TwoTowers,
+    names: Sequence[str],
+    tokenise: Callable[[list[str]], Tensor],
+    templates: Sequence[str] = TEMPLATES,
+) -> NDArray[np.float32]:
+    """One unit vector a name, the mean over the templates (F6): (n, dim) float32."""
+    device = next(network.parameters()).device
+    texts = [template.format(name) for name in names for template in templates]
+    with torch.inference_mode():
+        vectors = functional.normalize(network.text(tokenise(texts).to(device)).float(), dim=1)
+    mean = vectors.view(len(names), len(templates), -1).mean(dim=1)
+    return functional.normalize(mean, dim=1).cpu().numpy()
+
+
+def top_1(vectors: NDArray[np.float32], texts: NDArray[np.float32], pictures: PictureSet) -> float:
+    """Share of the pictures whose nearest class name is their own."""
+    return float((np.argmax(vectors @ texts.T, axis=1) == pictures.labels).mean())
