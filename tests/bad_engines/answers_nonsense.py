@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Answers every job with an object of the wrong shape."""
 
 from well_behaved import Engine, contract

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Ends before it says a word, as an engine with a missing library does."""
 
 import sys

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Kills itself in the middle of the first job of each run."""
 
 import os

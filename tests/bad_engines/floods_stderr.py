@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Writes megabytes of warnings while it works."""
 
 import sys

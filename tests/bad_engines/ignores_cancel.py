@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Works on through every cancel, and does not mind a closed stdin."""
 
 import json

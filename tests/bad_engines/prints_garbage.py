@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Some library prints on stdout between the messages."""
 
 import sys

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Not an engine at all: prints and prints."""
 
 import sys

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Refuses every job with a typed error that has facts and a cure."""
 
 from well_behaved import Engine, contract

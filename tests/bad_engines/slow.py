@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A well-behaved engine on a slow machine: time enough to cancel it or to kill it."""
 
 from well_behaved import Engine

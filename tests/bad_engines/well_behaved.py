@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A small engine that keeps the contract: real files come out, no model is asked. The bad engines are its children.
 
 Runs under a Python that has ``osgeo`` (a system with QGIS); ``contract.py`` is loaded from the engine's sources.

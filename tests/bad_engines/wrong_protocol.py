@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """An engine of another age: its answer to ``initialize`` has another protocol number and other fields."""
 
 import json

@@ -90,7 +90,8 @@ def evaluate_zero_shot(
 
 
 def _embedded(
-    embed: Callable[[NDArray[np.float32], float], NDArray[np.float32]], items: Sequence[tuple[NDArray[np.float32], float]]
+    embed: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
+    items: Sequence[tuple[NDArray[np.float32], float]],
 ) -> NDArray[np.float32]:
     """One vector an image; images of one tile and one ground pixel go through together."""
     if all(len(tiles) == 1 for tiles, _ in items) and len({(seen_m, tiles.shape) for tiles, seen_m in items}) == 1:

@@ -31,7 +31,7 @@ from geomm_engine.pipeline.embed import EmbedRun, cache_folder
 from geomm_engine.pipeline.mapping import MARGIN, Region, RegionData
 from geomm_engine.pipeline.prepare import Prepared, prepare
 from geomm_engine.progress import Job, Partial, Progress, Stopwatch
-from geomm_engine.scoring.class_list import with_colors
+from geomm_engine.scoring.class_list import checked, with_colors
 from geomm_engine.scoring.prompts import Prompt, class_prompts, phrase_vector
 from geomm_engine.scoring.propagation import propagate
 from geomm_engine.scoring.zero_shot import probabilities, reject_scores
@@ -83,6 +83,7 @@ class Scorer:
 
     prompts: tuple[Prompt, ...]
     entries: tuple[ClassEntry, ...]
+    remarks: tuple[Note, ...]
     logit_scale: float
     logit_bias: float
     reference_mean: NDArray[np.float32]
@@ -95,7 +96,8 @@ class Scorer:
         """Embed the words. Raises WordsError for an empty list or a text that is too long."""
         card = prepared.card
         encoder = OnnxTextEncoder(prepared.folder)
-        entries = with_colors(params.classes)
+        checked_entries, remarks = checked(params.classes)
+        entries = with_colors(checked_entries)
         prompts = class_prompts(encoder.embed_texts, entries, card.text.templates, is_exact_text=params.is_exact_text)
         positives = [prompt for prompt in prompts if not prompt.is_negative]
         alone = phrase_vector(encoder.embed_texts, _ANY_PICTURE, card.text.templates) if len(positives) == 1 else None
@@ -104,6 +106,7 @@ class Scorer:
         return cls(
             prompts=prompts,
             entries=entries,
+            remarks=remarks,
             logit_scale=card.scoring.logit_scale,
             logit_bias=card.scoring.logit_bias,
             reference_mean=card.reference_mean(),
@@ -255,7 +258,7 @@ class Drawing:
             classes=tuple(shares),
             mean_confidence=round(self._confidence_sum / max(self._pixel_count, 1), 4),
             embed=embedded,
-            notes=(*self._notes(shares), *embedded.notes),
+            notes=(*self._scorer.remarks, *self._notes(shares), *embedded.notes),
         )
 
     def _notes(self, shares: Sequence[ClassShare]) -> list[Note]:

@@ -103,7 +103,7 @@ def _guess_unit(
     if stack.hint.baseline:
         return ("reflectance_e4_offset" if stack.hint.baseline >= SENTINEL2_OFFSET_FROM else "reflectance_e4"), []
     low = darkest()
-    if low < 0.9 * _OFFSET_DN:
+    if low < 0.8 * _OFFSET_DN:
         return "reflectance_e4", []
     note = Note(
         "offset_assumed",
