@@ -1,0 +1,274 @@
+"""The dock: its parts, joined to the session. Decides nothing that a panel or the session can decide."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from qgis.core import QgsProject
+from qgis.gui import QgsDockWidget, QgsMapCanvas
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtGui import QShowEvent
+from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+
+from .. import runs
+from ..areas import AreaRefused
+from ..client import contract
+from ..client.engine_client import EngineState
+from ..client.failure import Failure
+from ..layers import LayerRefused
+from ..session import Session
+from .classify_panel import ClassifyPanel
+from .engine_bar import EngineBar
+from .engine_page import EnginePage
+from .exporting import Exporter
+from .map_view import MapView
+from .notice_bar import NoticeBar
+from .progress_strip import ProgressStrip
+from .runs_list import RunsList
+from .search_panel import SearchPanel
+from .target_panel import TargetPanel
+
+MIN_WIDTH = 360
+
+
+class GeommDock(QgsDockWidget):
+    """Shows the session. The engine starts when the dock is first seen."""
+
+    options_asked = pyqtSignal()
+
+    def __init__(self, session: Session, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
+        super().__init__("GeoMM", parent)
+        self.setObjectName("GeommDock")
+        self.session = session
+        self.bar = EngineBar(self)
+        self.target = TargetPanel(session, canvas, self)
+        self.classify = ClassifyPanel(self)
+        self.search = SearchPanel(self)
+        self.progress = ProgressStrip(self)
+        self.notice = NoticeBar(self)
+        self.runs_list = RunsList(self)
+        self.engine_page = EnginePage(self)
+        self.map_view = MapView(canvas)
+        self.exporter = Exporter(session, self.notice, self)
+        self._is_ready = False
+        self._has_presets = False
+        self._lay_out()
+        self._connect_panels()
+        self._connect_session()
+        self.restore()
+        self._show_state(session.client.state)
+        self._show_runs()
+
+    # --- layout
+
+    def _lay_out(self) -> None:
+        self.tabs = QTabWidget(self)
+        self.tabs.setObjectName("geommTabs")
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.classify, self.tr("&Classify"))
+        self.tabs.addTab(self.search, self.tr("&Search"))
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.target)
+        column.addWidget(self.tabs, 1)
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(_scrolled(inner))
+        self._pages.addWidget(_scrolled(self.engine_page))
+        body = QWidget(self)
+        whole = QVBoxLayout(body)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(2)
+        whole.addWidget(self.bar)
+        whole.addWidget(self._pages, 1)
+        for widget in (self.notice, self.progress, self.runs_list):
+            widget.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+            whole.addWidget(widget)
+        body.setMinimumWidth(MIN_WIDTH)
+        self.setWidget(body)
+
+    def _connect_panels(self) -> None:
+        self.bar.restart_asked.connect(self.session.client.restart)
+        self.bar.options_asked.connect(self.options_asked.emit)
+        self.bar.help_asked.connect(self._show_help)
+        self.engine_page.options_asked.connect(self.options_asked.emit)
+        self.engine_page.engine_made.connect(self.look_again)
+        self.engine_page.look_again_asked.connect(self.look_again)
+        self.target.ready_changed.connect(self._on_ready)
+        self.classify.changed.connect(self._enable)
+        self.classify.asked.connect(self._classify)
+        self.classify.export_asked.connect(self.exporter.export_tiles)
+        self.search.asked.connect(self._search)
+        self.search.threshold_moved.connect(self.session.layers.set_threshold)
+        self.search.hit_chosen.connect(self.map_view.flash)
+        self.search.hit_opened.connect(self.map_view.zoom)
+        self.search.export_asked.connect(self.exporter.export_hits)
+        self.progress.cancel_asked.connect(self.session.queue.cancel)
+        self.runs_list.shown.connect(self._show_run)
+        self.runs_list.repeat_asked.connect(lambda run_id: self._with_run(run_id, self.session.repeat))
+        self.runs_list.remove_asked.connect(self._remove_run)
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.client.state_changed.connect(self._show_state)
+        session.runs_changed.connect(self._show_runs)
+        session.run_published.connect(self._on_published)
+        session.queue.started.connect(lambda run: self.progress.begin(run.words, session.queue.waiting))
+        session.queue.progressed.connect(lambda _run, note: self.progress.show_note(note))
+        session.queue.failed.connect(self._on_failed)
+        session.queue.emptied.connect(self._on_emptied)
+        QgsProject.instance().writeProject.connect(self.keep)
+        QgsProject.instance().readProject.connect(self.restore)
+
+    # --- engine
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.target.is_active = True
+        if self.session.client.state is EngineState.STOPPED:
+            self.session.client.start()
+        self.target.refresh()
+
+    def look_again(self) -> None:
+        """The engine's place may have changed."""
+        self.notice.clear()
+        self.session.client.restart()
+        self.target.refresh()
+
+    def _show_state(self, state: EngineState) -> None:
+        hello = self.session.client.hello
+        self.bar.show_state(state, hello)
+        self._pages.setCurrentIndex(1 if state is EngineState.ABSENT else 0)
+        if state is EngineState.READY and hello is not None:
+            if hello.models != self.target.model_chooser.models:
+                self.target.show_models(hello.models)
+            if not self._has_presets:
+                self._ask_presets()
+        elif state is EngineState.FAILED and self.session.client.last_failure is not None and not self.session.queue.is_busy:
+            self._show_failure(self.session.client.last_failure)
+        self._enable()
+
+    def _ask_presets(self) -> None:
+        self._has_presets = True
+        call = self.session.client.send("presets/list", contract.Empty())
+        call.succeeded.connect(lambda result: self.classify.show_presets(result.presets))
+
+    # --- runs
+
+    def _classify(self) -> None:
+        classes, options = self.classify.classes(), self.classify.options()
+        self._start(self.classify.problem(), lambda target, area, view, model: self.session.classify(target, classes, area, view, model, options))
+
+    def _search(self) -> None:
+        text, not_text = self.search.query()
+        self._start(self.search.problem(), lambda target, area, view, model: self.session.search(target, text, not_text, area, view, model))
+
+    def _start(self, problem: str, start: Callable[..., None]) -> None:
+        """One run for each target; a problem is said instead of done."""
+        self.notice.clear()
+        try:
+            targets, area = self.target.targets(), self.target.area()
+        except (LayerRefused, AreaRefused) as refusal:
+            problem = problem or str(refusal)
+            targets = []
+        if not problem and not targets:
+            problem = self.tr("Tick a layer above first.")
+        if problem:
+            self.notice.show_message("warning", problem)
+            return
+        for target in targets:
+            start(target, area, self.target.view(), self.target.model)
+
+    def _on_published(self, run: runs.Run) -> None:
+        self._show_run(run.id)
+        notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN]
+        failed = run.result.embed.tiles_failed if run.result.embed else 0
+        if failed:
+            self.notice.show_message("warning", self.tr("{0:,} tiles could not be read and stay empty.").format(failed))
+        elif notes:
+            self.notice.show_message("warning", " ".join(self.session.texts.note(note) for note in notes))
+
+    def _on_failed(self, _run: runs.Run, failure: Failure) -> None:
+        self._show_failure(failure)
+
+    def _show_failure(self, failure: Failure) -> None:
+        message = self.session.texts.failure(failure)
+        kind = "info" if failure.code == contract.ErrorCode.CANCELLED.value else "error"
+        self.notice.show_message(kind, message.cause, message.cure, message.details)
+
+    def _on_emptied(self) -> None:
+        self.progress.end()
+        self.target.refresh()
+
+    def _show_runs(self) -> None:
+        self.runs_list.show_runs(self.session.store.runs)
+        for panel in (self.classify, self.search):
+            if panel.run is not None and self.session.store.find(panel.run.id) is None:
+                panel.show_run(None)
+
+    def _show_run(self, run_id: str) -> None:
+        run = self.session.store.find(run_id)
+        if run is None or run.result is None:
+            return
+        panel = self.classify if run.kind == "classify" else self.search
+        panel.show_run(run)
+        self.tabs.setCurrentWidget(panel)
+
+    def _with_run(self, run_id: str, act: Callable[[runs.Run], None]) -> None:
+        run = self.session.store.find(run_id)
+        if run is not None:
+            act(run)
+
+    def _remove_run(self, run_id: str) -> None:
+        self.session.remove(run_id)
+
+    # --- what can be pressed
+
+    def _on_ready(self, is_ready: bool) -> None:
+        self._is_ready = is_ready
+        self._enable()
+
+    def _enable(self) -> None:
+        is_up = self.session.client.state in (EngineState.READY, EngineState.WORKING, EngineState.FAILED, EngineState.STOPPED)
+        for button in (self.classify.button, self.search.button):
+            button.setEnabled(is_up)
+
+    def _show_help(self) -> None:
+        self.notice.show_message("info", self.tr("How it works:"), self.tr(
+            "1. Tick an image above. 2. Classify: type what there is, one class a row, and press “Classify layer”. "
+            "3. Search: type what you look for and move the line on the histogram. Everything stays on this computer."))
+
+    # --- keeping with the project
+
+    def keep(self, *_document: object) -> None:
+        state = {"target": self.target.state(), "classify": self.classify.state(), "search": self.search.state()}
+        runs.write_state({**state, "tab": self.tabs.currentIndex()})
+
+    def restore(self, *_document: object) -> None:
+        """Fills the fields as they were when the project was saved; what is not understood stays as it is."""
+        state: "dict[str, Any]" = runs.read_state()
+        try:
+            self.target.restore(state.get("target") or {})
+            self.classify.restore(state.get("classify") or {})
+            self.search.restore(state.get("search") or {})
+            self.tabs.setCurrentIndex(int(state.get("tab", self.tabs.currentIndex())))
+        except (contract.ContractError, TypeError, ValueError, AttributeError) as problem:
+            self.notice.show_message("warning", self.tr("The project's GeoMM settings were not understood."), "", str(problem))
+
+    def dispose(self) -> None:
+        """Undoes every connection to what outlives the dock."""
+        QgsProject.instance().writeProject.disconnect(self.keep)
+        QgsProject.instance().readProject.disconnect(self.restore)
+        self.target.dispose()
+        self.engine_page.dispose()
+        self.map_view.dispose()
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area

@@ -1,0 +1,91 @@
+"""What the dock shows while there is no engine: why, and how to get one. The installing itself is ``install``'s."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from .. import paths
+from ..install.make_environment import EnvironmentMaker, bundled_wheel
+from . import look
+
+
+class EnginePage(QWidget):
+    """One sentence, one button; the other ways below."""
+
+    engine_made = pyqtSignal()
+    options_asked = pyqtSignal()
+    look_again_asked = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("geommEnginePage")
+        self._maker: Optional[EnvironmentMaker] = None
+        title = QLabel("<h3>" + self.tr("One step before the first map") + "</h3>", self)
+        why = look.wrapped_label(self, "geommEngineWhy", self.tr(
+            "GeoMM looks at images with a small program of its own, the engine. It runs on this computer only, needs no "
+            "account, and is kept apart from QGIS, so it cannot disturb it."))
+        self._install = QPushButton(self.tr("Set up the engine"), self)
+        self._install.setObjectName("geommInstall")
+        self._install.clicked.connect(lambda _checked=False: self._start())
+        self._where = look.wrapped_label(self, "geommEngineWhere", self._where_text())
+        self._step = look.wrapped_label(self, "geommInstallStep")
+        self._bar = QProgressBar(self)
+        self._bar.setRange(0, 0)
+        self._bar.setVisible(False)
+        self._log = QPlainTextEdit(self)
+        self._log.setReadOnly(True)
+        self._log.setVisible(False)
+        self._log.setAccessibleName(self.tr("What the installer wrote"))
+        choose = QPushButton(self.tr("I have an engine: choose its place …"), self)
+        choose.setObjectName("geommChooseEngine")
+        choose.clicked.connect(lambda _checked=False: self.options_asked.emit())
+        again = QPushButton(self.tr("Look again"), self)
+        again.setObjectName("geommLookAgain")
+        again.clicked.connect(lambda _checked=False: self.look_again_asked.emit())
+        column = QVBoxLayout(self)
+        column.setSpacing(look.GAP + 2)
+        for widget in (title, why, self._install, self._where, self._step, self._bar, self._log, choose, again):
+            column.addWidget(widget)
+        column.addStretch(1)
+
+    def _where_text(self) -> str:
+        if bundled_wheel():
+            return self.tr(
+                "Makes a Python environment in {0} and downloads the engine's libraries (about 150 MB). Needs Python 3.11 or newer."
+            ).format(paths.engine_dir())
+        self._install.setEnabled(False)
+        return self.tr("This is a development checkout without a packed engine: run “make setup” in it, then “Look again”.")
+
+    def _start(self) -> None:
+        self._install.setEnabled(False)
+        self._bar.setVisible(True)
+        self._log.setVisible(False)
+        self._maker = EnvironmentMaker(self)
+        self._maker.step_changed.connect(self._step.setText)
+        self._maker.finished.connect(self._on_finished)
+        self._maker.failed.connect(self._on_failed)
+        self._maker.start()
+
+    def _on_finished(self) -> None:
+        self._end()
+        self._step.setText(self.tr("The engine is ready."))
+        self.engine_made.emit()
+
+    def _on_failed(self, text: str) -> None:
+        output = self._maker.output if self._maker else ""
+        self._end()
+        self._step.setText(text)
+        self._log.setPlainText(output)
+        self._log.setVisible(bool(output))
+
+    def _end(self) -> None:
+        self._bar.setVisible(False)
+        self._install.setEnabled(True)
+        self._maker = None
+
+    def dispose(self) -> None:
+        if self._maker is not None:
+            self._maker.cancel()

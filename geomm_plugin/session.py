@@ -1,0 +1,108 @@
+"""What the dock works with, without a widget: engine, queue, runs, layers. Joins them and keeps the project in step."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from . import paths, runs
+from .client import contract
+from .client.engine_client import EngineClient
+from .error_texts import ErrorTexts
+from .install.locate import find_engine
+from .layers import Target
+from .result_layers import ResultLayers
+from .run_queue import RunQueue
+from .settings import Settings
+
+
+class Session(QObject):
+    """Owns the engine of the dock. ``runs_changed`` comes after every change of the list."""
+
+    runs_changed = pyqtSignal()
+    run_published = pyqtSignal(object)
+
+    def __init__(self, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.settings = Settings()
+        self.texts = ErrorTexts()
+        self.client = EngineClient(lambda: find_engine(self.settings), self)
+        self.queue = RunQueue(self.client, self)
+        self.store = runs.RunStore()
+        self.layers = ResultLayers()
+        self.queue.partial_arrived.connect(self._on_partial)
+        self.queue.succeeded.connect(self._on_succeeded)
+        self.queue.failed.connect(self._on_failed)
+        QgsProject.instance().readProject.connect(self.load)
+        QgsProject.instance().cleared.connect(self.load)
+        self.load()
+
+    def load(self, *_document: object) -> None:
+        """Takes the runs of the project that is open now."""
+        self.store.load()
+        self.runs_changed.emit()
+
+    def dispose(self) -> None:
+        QgsProject.instance().readProject.disconnect(self.load)
+        QgsProject.instance().cleared.disconnect(self.load)
+        self.client.dispose()
+
+    def model_name(self, model: str) -> str:
+        """A model's name for people; the first model is the default one."""
+        models: Tuple[contract.ModelSummary, ...] = self.client.hello.models if self.client.hello else ()
+        chosen = next((item for item in models if item.id == model), models[0] if models else None)
+        return f"{chosen.name} {chosen.version}" if chosen else model
+
+    # --- starting runs
+
+    def classify(self, target: Target, classes: Tuple[contract.ClassEntry, ...], area: contract.Area, view: contract.Area,
+                 model: str, options: "dict[str, bool]") -> None:
+        words = ", ".join(("!" if entry.is_negative else "") + entry.name for entry in classes)
+        params = contract.ClassifyParams(
+            source=target.source, classes=classes, output_dir=self._new_dir(words), model=model, area=area, view=view,
+            device=self.settings.device, **options,
+        )
+        self._start("classify", words, target.name, params)
+
+    def search(self, target: Target, text: str, not_text: str, area: contract.Area, view: contract.Area, model: str) -> None:
+        words = f"{text} − {not_text}" if not_text else text
+        params = contract.SearchParams(
+            text=text, output_dir=self._new_dir(words), source=target.source, not_text=not_text, model=model, area=area,
+            view=view, device=self.settings.device, top_k=200,
+        )
+        self._start("search", words, target.name, params)
+
+    def repeat(self, run: runs.Run) -> None:
+        """The same question again, into a new folder."""
+        values = {**contract.encode(run.params), "output_dir": self._new_dir(run.words)}
+        self._start(run.kind, run.words, run.layer_name, contract.decode(contract.JOBS[run.kind][0], values))
+
+    def _start(self, kind: str, words: str, layer_name: str, params: object) -> None:
+        self.queue.add(runs.new_run(kind, words, layer_name, params))
+
+    def _new_dir(self, words: str) -> str:
+        return paths.run_dir(paths.results_dir(self.settings.results_dir), words)
+
+    def remove(self, run_id: str) -> None:
+        self.layers.remove(run_id)
+        self.store.remove(run_id)
+        self.runs_changed.emit()
+
+    # --- what the queue says
+
+    def _on_partial(self, run: runs.Run, note: contract.PartialNote) -> None:
+        self.layers.publish_partial(run, note.path)
+
+    def _on_succeeded(self, run: runs.Run) -> None:
+        self.layers.model_name = self.model_name(run.params.model)
+        self.layers.engine_version = self.client.hello.engine_version if self.client.hello else ""
+        self.layers.publish(run)
+        self.store.put(run)
+        self.runs_changed.emit()
+        self.run_published.emit(run)
+
+    def _on_failed(self, run: runs.Run, _failure: object) -> None:
+        self.layers.drop_partial(run)
+        self.layers.drop_if_empty(run)
