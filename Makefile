@@ -51,7 +51,8 @@ demo: $(ENGINE)/.done  ## draw a landscape, classify it, show areas and a pictur
 	@mkdir -p build/demo
 	$(GEOMM) sample build/demo
 	$(GEOMM) classify build/demo/sample.tif --classes build/demo/classes.json --output build/demo/map
-	$(GEOMM) sample build/demo --agreement build/demo/map
+	echo; $(GEOMM) evaluate map build/demo/map --truth build/demo/truth.tif
+	echo; echo "The picture: build/demo/map/map.png"
 
 qgis:
 	@if ! $(SYSTEM_PYTHON) -c 'import qgis.core' 2>/dev/null || ! which xvfb-run xdotool openbox import >/dev/null; then

@@ -23,6 +23,14 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     zero_shot.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     zero_shot.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     zero_shot.set_defaults(run=run_zero_shot)
+    agreement = kinds.add_parser("map", help="a class map against a raster of known classes")
+    agreement.add_argument("folder", type=Path, metavar="DIR", help="the output folder of “geomm classify”")
+    agreement.add_argument("--truth", type=Path, required=True, metavar="RASTER")
+    agreement.add_argument(
+        "--names", type=Path, metavar="FILE", help='JSON: which truth value is which class, {"1": "water", …}'
+    )
+    agreement.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    agreement.set_defaults(run=run_map)
 
 
 def run_zero_shot(args: argparse.Namespace) -> int:
@@ -53,4 +61,25 @@ def run_zero_shot(args: argparse.Namespace) -> int:
     )
     if report.unreadable:
         print(f"left out, not readable: {', '.join(report.unreadable[:5])}{' …' if len(report.unreadable) > 5 else ''}")
+    return 0
+
+
+def run_map(args: argparse.Namespace) -> int:
+    from geomm_engine.evaluation.agreement import CLEAR_SHARE, evaluate_map, read_names
+
+    names = read_names(args.names) if args.names else None
+    report = evaluate_map(args.folder / "tiles.gpkg", args.truth, names)
+    if args.json:
+        terminal.print_json(report)
+        return 0
+    rows = [
+        (name, f"{report.recall[at]:.1%}", f"{report.precision[at]:.1%}", f"{sum(report.confusion[at]):,}")
+        for at, name in enumerate(report.classes)
+    ]
+    terminal.print_table(("class", "found", "right", "clear tiles"), rows)
+    low, high = report.agreement_interval_95
+    print(
+        f"\n{report.agreement:.1%} of the {report.clear_tiles:,} tiles of one clear class (≥ {CLEAR_SHARE:.0%}) agree "
+        f"(95 %: {low:.1%} – {high:.1%}); {report.agreement_all:.1%} of all {report.tiles:,} tiles"
+    )
     return 0
