@@ -1,6 +1,6 @@
 """From an index to a map: walking the lattice region by region, with a margin, so that memory stays bounded.
 
-What classifying and searching have in common. A region is up to 192 × 192 cells; its margin lets neighbours speak.
+What classifying and searching have in common. A region is up to 96 × 96 cells, so that a cancel is heard within seconds; its margin lets neighbours speak.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from geomm_engine.index.store import EmbeddingIndex, has_embedding
 from geomm_engine.pipeline.area import cells_inside, pixels_inside
 from geomm_engine.scoring.blend import blend
 
-REGION_CELLS = 12 * CHUNK_CELLS
+REGION_CELLS = 6 * CHUNK_CELLS
 MARGIN = 4
 
 
