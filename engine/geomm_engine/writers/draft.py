@@ -62,7 +62,7 @@ class Draft:
         return [file for file in self.path.parent.iterdir() if file.name.startswith(self.path.name)]
 
 
-def publish_with(main: Draft, texts: Mapping[Path, str]) -> None:
+def publish_with(main: Draft | None, texts: Mapping[Path, str]) -> None:
     """Put ``main`` in place together with small UTF-8 files: all are written before the first appears.
 
     Raises:
@@ -74,7 +74,7 @@ def publish_with(main: Draft, texts: Mapping[Path, str]) -> None:
             drafts.append(Draft.beside(target))
             with writing(target):
                 drafts[-1].path.write_text(text, encoding="utf-8")
-        for draft in (main, *drafts):
+        for draft in ([main] if main else []) + drafts:
             draft.publish()
     finally:
         for draft in drafts:
