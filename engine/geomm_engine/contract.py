@@ -534,8 +534,9 @@ def _decode_dataclass(shape: Type[Any], value: Any, where: str) -> Any:
 
 
 def line(message: Dict[str, Any]) -> bytes:
-    """A JSON-RPC object as the one line that crosses the pipe."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8") + b"\n"
+    """A JSON-RPC object as the one line that crosses the pipe; a lone surrogate (a file name that is no UTF-8) is escaped."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def request(id_: int, method: str, params: Any) -> Dict[str, Any]:
