@@ -10,13 +10,6 @@ import pytest
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "sortie d'été 1"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of two megabytes."""
     path = tmp_path / "petit disque é"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from affine import Affine
+from rasterio.crs import CRS
+
 from geomm_engine.grid import PixelGrid
 from geomm_engine.writers.categories import Category
 from geomm_engine.writers.provenance import ModelMark, Provenance
-from rasterio.crs import CRS
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 

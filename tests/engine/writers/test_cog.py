@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from geomm_engine.contract import ErrorCode
-from geomm_engine.errors import OutputError
-from geomm_engine.writers.cog import CogWriter
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from .making import CATEGORIES, PROVENANCE, UTM, asked_of_gdal, pixel_grid
+from geomm_engine.contract import ErrorCode
+from geomm_engine.errors import OutputError
+from geomm_engine.writers.cog import CogWriter
+from tests.engine.writers.making import CATEGORIES, PROVENANCE, UTM, asked_of_gdal, pixel_grid
 
 VALIDATE = """
 import json, sys

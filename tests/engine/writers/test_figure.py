@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from geomm_engine.errors import OutputError
-from geomm_engine.writers.figure import Box, LegendRow, draw_class_figure, draw_score_figure, round_length_m
 from numpy.typing import NDArray
 from PIL import Image
+
+from geomm_engine.errors import OutputError
+from geomm_engine.writers.figure import Box, LegendRow, draw_class_figure, draw_score_figure, round_length_m
 
 LEGEND = (LegendRow(1, "forest", "#1b7837", 0.5, 1234.5), LegendRow(2, "water", "#2166ac", 0.5, 1234.5))
 

@@ -9,14 +9,14 @@ import numpy as np
 import pyogrio
 import pytest
 import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import OutputError
 from geomm_engine.writers import geopackage
 from geomm_engine.writers.geopackage import TileWriter
-from numpy.typing import NDArray
-from rasterio.crs import CRS
-
-from .making import PROVENANCE, UTM, asked_of_gdal
+from tests.engine.writers.making import PROVENANCE, UTM, asked_of_gdal
 
 FIELDS = {"row": np.int32, "class": str, "score": np.float32, "is_hit": np.bool_}
 STYLE = "<!DOCTYPE qgis><qgis version='3.22.0'/>"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from .making import PROVENANCE
+from tests.engine.writers.making import PROVENANCE
 
 
 def test_json_holds_every_field() -> None:

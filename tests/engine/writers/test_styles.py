@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
 from geomm_engine.writers import styles
 from geomm_engine.writers.cog import CogWriter
 from geomm_engine.writers.geopackage import TileWriter
-
-from .making import CATEGORIES, PROVENANCE, UTM, asked_of_qgis, pixel_grid
-from .test_geopackage import boxes
+from tests.engine.writers.making import CATEGORIES, PROVENANCE, UTM, asked_of_qgis, pixel_grid
+from tests.engine.writers.test_geopackage import boxes
 
 LEGENDS = """
 import os, sys
