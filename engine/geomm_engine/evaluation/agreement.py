@@ -59,7 +59,7 @@ def evaluate_map(tiles_path: Path, truth_path: Path, names: Mapping[int, str] | 
     try:
         with rasterio.open(truth_path) as truth:
             value_names = dict(names) if names else _own_names(truth)
-            crs = CRS.from_user_input(pyogrio.read_info(tiles_path)["crs"])
+            crs = CRS.from_user_input(pyogrio.read_info(tiles_path, layer="tiles")["crs"])
             with WarpedVRT(truth, crs=crs, resampling=Resampling.nearest) as straight:
                 majority, share = _majorities(straight, bounds, sorted(value_names))
     except (RasterioError, RasterioIOError) as problem:
@@ -94,7 +94,7 @@ def read_names(path: Path) -> dict[int, str]:
 
 def _read_tiles(path: Path) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     try:
-        _, _, geometries, columns = pyogrio.raw.read(path, columns=["class"])
+        _, _, geometries, columns = pyogrio.raw.read(path, layer="tiles", columns=["class"])
     except (DataSourceError, OSError) as problem:
         raise EngineError(
             ErrorCode.FOLDER_INVALID, f"{path} is no result of “geomm classify”: {problem}.", "Give its output folder."

@@ -29,7 +29,7 @@ def draw_classes(params: ClassifyParams, result: ClassifyResult, path: Path) -> 
         scale = max(1.0, max(classes.shape) / _LONGEST_PX)
         shape = max(1, round(classes.height / scale)), max(1, round(classes.width / scale))
         drawn = classes.read(1, out_shape=shape)
-    legend = [LegendRow(item.value, item.name, item.color, item.share, item.area_ha) for item in result.classes]
+    legend = [LegendRow(c.value, c.name, c.color, c.share, c.area_ha) for c in result.classes if c.area_ha]
     ratio = prepared.grid.pixels.shape_yx[1] / picture.shape[1]
     draw_class_figure(
         path,
