@@ -39,15 +39,13 @@ def _spread(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Along one axis: each pixel is w(own tile)·own + w(neighbour's tile)·neighbour, for value sums and weight sums.
 
-    ``values`` are already weighted sums along the other axis, so both are spread by the same separable window.
+    ``values`` are already weighted sums along the other axis, so both are spread by the same separable window. The tile
+    begins half a cell before its cell, also where that is half a pixel.
     """
-    window = hann(2 * detail) if detail > 1 else np.array([0, 1, 0], dtype=np.float32)
-    lead = (len(window) - detail) // 2
-    own = window[lead : lead + detail]
-    before, after = np.zeros_like(own), np.zeros_like(own)
-    if detail > 1:
-        before[: len(window) - lead - detail] = window[lead + detail :]
-        after[detail - lead :] = window[:lead]
+    pixel = np.arange(detail)
+    own = np.asarray(np.sin(np.pi * (pixel + 0.5 + detail / 2) / (2 * detail)) ** 2, dtype=np.float32)
+    before = np.where(pixel + 0.5 < detail / 2, 1 - own, np.float32(0))
+    after = np.where(pixel + 0.5 > detail / 2, 1 - own, np.float32(0))
     weighted = values if axis == 1 else values * weight[..., None]
     middle = np.moveaxis(weighted, axis, 0)
     middle_weight = np.moveaxis(weight, axis, 0)
