@@ -18,6 +18,7 @@ from geomm_engine.writers.draft import Draft, explained
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 DPI = 130
 COLORS = 256
@@ -27,6 +28,8 @@ LONGEST_PX = 900
 INK = "#22302b"
 PALE = "#7b8782"
 NODATA = "#eceeec"
+_KEPT = ("#ffffff", INK, PALE, NODATA)
+"""Colours that a picture's palette keeps exactly."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ def draw_class_figure(
     for row in legend:
         palette[row.value] = rgb_of(row.color)
     with _sheet(path, rgb.shape, title, subtitle) as (image, map_, side):
-        _show(image, rgb, rgb.shape, "Image")
+        _show(image, rgb, rgb.shape, "Image", "antialiased")
         _add_scale_bar(image, rgb.shape, pixel_m)
-        _show(map_, palette[_thinned(classes)], rgb.shape, "Class map")
+        _show(map_, palette[_thinned(classes)], rgb.shape, "Class map", "nearest")
         _add_legend(side, legend)
 
 
@@ -93,7 +96,7 @@ def draw_score_figure(
         OutputError: the file cannot be written.
     """
     with _sheet(path, rgb.shape, title, subtitle) as (image, map_, side):
-        _show(image, rgb, rgb.shape, "Image and best tiles" if hits else "Image")
+        _show(image, rgb, rgb.shape, "Image and best tiles" if hits else "Image", "antialiased")
         _add_scale_bar(image, rgb.shape, pixel_m)
         for box in hits:
             _outline(image, box)
@@ -128,19 +131,31 @@ def _sheet(path: Path, shape: tuple[int, ...], title: str, subtitle: str) -> Ite
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """As PNG with a palette: a third of the size, and the difference is not seen."""
-    from PIL import Image
-
     draft = Draft.beside(path)
     try:
-        full = Image.fromarray(_pixels(figure))
-        palette = full.quantize(COLORS, method=Image.Quantize.MEDIANCUT)
-        picture = full.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        picture = _with_palette(_pixels(figure))
         with explained(draft):
             picture.save(draft.path, format="PNG", optimize=True)
         draft.publish()
     finally:
         draft.discard()
+
+
+def _with_palette(pixels: NDArray[np.uint8]) -> Image:
+    """A picture of 256 colours: a third of the size, and the difference is hardly seen."""
+    from PIL import Image as Pillow
+
+    full = Pillow.fromarray(pixels)
+    palette = full.quantize(COLORS - len(_KEPT), method=Pillow.Quantize.MEDIANCUT, kmeans=3)
+    picture = full.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    numbers = np.asarray(picture).copy()
+    for at, color in enumerate(_KEPT, start=COLORS - len(_KEPT)):
+        numbers[np.all(pixels == rgb_of(color), axis=-1)] = at
+    room = 3 * (COLORS - len(_KEPT))
+    found = [*(palette.getpalette() or []), *[0] * room][:room]
+    exact = Pillow.fromarray(numbers)
+    exact.putpalette([*found, *(part for color in _KEPT for part in rgb_of(color))])
+    return exact
 
 
 def _pixels(figure: Figure) -> NDArray[np.uint8]:
@@ -156,8 +171,8 @@ def _thinned(picture: NDArray[Any]) -> NDArray[Any]:
     return picture[::step, ::step]
 
 
-def _show(axes: Axes, picture: NDArray[Any], shape: tuple[int, ...], title: str) -> None:
-    axes.imshow(_thinned(picture), extent=(0, shape[1], shape[0], 0), interpolation="nearest")
+def _show(axes: Axes, picture: NDArray[Any], shape: tuple[int, ...], title: str, interpolation: str) -> None:
+    axes.imshow(_thinned(picture), extent=(0, shape[1], shape[0], 0), interpolation=interpolation)
     _frame(axes, shape, title)
 
 

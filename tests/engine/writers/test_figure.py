@@ -24,10 +24,21 @@ def test_class_figure_shows_both_classes_and_stays_small(folder: Path) -> None:
     draw_class_figure(folder / "carte é.png", rgb(), classes, LEGEND, title="A map", subtitle="by a test", pixel_m=10)
     with Image.open(folder / "carte é.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
+    assert tuple(pixels[0, 0]) == (255, 255, 255)
     for color in ((0x1B, 0x78, 0x37), (0x21, 0x66, 0xAC)):
         assert np.all(np.abs(pixels.astype(int) - color) < 8, axis=-1).sum() > 10_000
     assert (folder / "carte é.png").stat().st_size < 400_000
     assert [path.name for path in folder.iterdir()] == ["carte é.png"]
+
+
+def test_a_picture_of_few_colours_keeps_them(folder: Path) -> None:
+    flat = np.full((50, 50, 3), 128, np.uint8)
+    draw_class_figure(folder / "f.png", flat, np.ones((2, 2), np.uint8), LEGEND[:1], title="A map")
+    with Image.open(folder / "f.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert tuple(pixels[0, 0]) == (255, 255, 255)
+    assert np.all(pixels == (0x1B, 0x78, 0x37), axis=-1).sum() > 10_000
+    assert np.all(pixels == 128, axis=-1).sum() > 10_000
 
 
 @pytest.mark.parametrize("score", [np.full((10, 10), np.nan, np.float32), np.eye(10, dtype=np.float32)])
