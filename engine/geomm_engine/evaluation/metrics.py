@@ -107,7 +107,8 @@ def wilson_interval(right: int, total: int, confidence: float = 0.95) -> tuple[f
     share = right / total
     centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the formula gives 0 and 1 but for rounding.
+    return (0.0 if right == 0 else centre - half), (1.0 if right == total else centre + half)
 
 
 def bootstrap_interval(

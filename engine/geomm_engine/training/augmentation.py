@@ -126,10 +126,12 @@ def _stretch(images: Tensor, random: np.random.Generator) -> Tensor:
     count = len(images)
     # The extremes of a coarser copy stand for percentiles: a sort of every pixel would cost more than the network.
     coarse = functional.avg_pool2d(images, 4)
-    dark = coarse.amin(dim=(2, 3), keepdim=True)
-    bright = (coarse - dark).amax(dim=(1, 2, 3), keepdim=True).clamp(min=0.05)
-    wanted = torch.maximum(bright, _uniform(random, 0.25, 0.9, count, 1, 1, 1))
-    return (images - dark * _uniform(random, 0.0, 0.9, count, 1, 1, 1)) * (wanted / bright).clamp(max=4.0)
+    dark = coarse.amin(dim=(2, 3), keepdim=True) * _uniform(random, 0.0, 1.1, count, 1, 1, 1)
+    of_band = (coarse - dark).amax(dim=(2, 3), keepdim=True).clamp(min=0.02)
+    of_all = of_band.amax(dim=1, keepdim=True).expand_as(of_band)
+    bright = torch.where(torch.from_numpy(random.random((count, 1, 1, 1)) < 0.5), of_band, of_all)
+    wanted = torch.maximum(bright, _uniform(random, 0.3, 1.15, count, 1, 1, 1))
+    return (images - dark) * (wanted / bright).clamp(max=6.0)
 
 
 def _blur(images: Tensor) -> Tensor:

@@ -219,7 +219,7 @@ def _steps(trainer: Trainer, run: RunFolder) -> Job[None]:
 
 def _look(trainer: Trainer, run: RunFolder) -> None:
     check = trainer.check()
-    if check.text_metric >= trainer.best_metric:
+    if check.text_metric > trainer.best_metric:
         trainer.best_metric, trainer.best_step = check.text_metric, check.step
         save_atomically({"network": trainer.average.state_dict(), "step": check.step}, run.best)
     run.write_history(trainer.history)

@@ -10,7 +10,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -64,7 +64,7 @@ def write_image_weights(network: TwoTowers, path: Path) -> None:
         name: value.contiguous() for name, value in network.image.state_dict().items() if value.is_floating_point()
     }
     with writing(path):
-        save_file({name: value.half() if value.ndim >= 2 else value for name, value in state.items()}, path)
+        path.write_bytes(save({name: value.half() if value.ndim >= 2 else value for name, value in state.items()}))
 
 
 def _write(

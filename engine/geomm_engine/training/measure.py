@@ -111,7 +111,8 @@ def fit_rejection(sets: Sequence[Seen], reference_mean: Vectors, seed: int) -> R
     areas: list[float] = []
     for seen in sets:
         for _ in range(40):
-            prompted = random.choice(len(seen.texts), int(random.integers(3, 7)), replace=False)
+            count = min(int(random.integers(3, 7)), len(seen.texts) - 1)
+            prompted = random.choice(len(seen.texts), count, replace=False)
             score = reject_scores(seen.images, seen.texts[prompted], reference_mean)
             is_known = np.isin(seen.labels, prompted)
             scores.append(score)

@@ -1,0 +1,80 @@
+"""Crops update the ground pixel and stay inside the picture; radiometry keeps display values in 0–1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from geomm_engine.training.augmentation import TURNS, Jitter, crop, radiometry
+from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, split, whole
+
+
+def ramp(side_px: int = 64, gsd_m: float = 0.5) -> Pyramid:
+    """Pictures whose first two bands are their own column and row, in ground metres × 2."""
+    column, row = np.meshgrid(np.arange(side_px), np.arange(side_px))
+    pixels = np.stack([column, row, np.zeros_like(row)], axis=2).astype(np.uint8)[None].repeat(6, axis=0)
+    return pyramid(PictureSet("ramp", gsd_m, ("ramp/a", "ramp/b"), pixels, np.zeros(6, dtype=np.int64)))
+
+
+@pytest.mark.parametrize("gsd_m", [0.3, 0.5, 0.8, 1.0])
+def test_crop_updates_the_ground_pixel(gsd_m: float) -> None:
+    images, ground_m = crop(ramp(), np.arange(6), 16, (gsd_m, gsd_m), np.random.default_rng(0))
+    assert ground_m.tolist() == pytest.approx([gsd_m] * 6)
+    # A step of one pixel in the crop moves gsd_m / 0.5 pixels over the ramp, along one of the axes.
+    steps = (images[:, :2, 8, 9] - images[:, :2, 8, 8]).abs().amax(dim=1) * 255
+    assert steps.tolist() == pytest.approx([gsd_m / 0.5] * 6, abs=0.02)
+
+
+def test_all_eight_turns_occur() -> None:
+    assert len({tuple(turn.flatten().tolist()) for turn in TURNS}) == 8
+    assert torch.allclose(torch.linalg.det(TURNS).abs(), torch.ones(8))
+    images, _ = crop(ramp(), np.arange(6).repeat(20), 64, (0.5, 0.5), np.random.default_rng(0))
+    corners = {tuple((image[:2, 0, 0] > 0.1).tolist()) + tuple((image[:2, 0, 63] > 0.1).tolist()) for image in images}
+    assert len(corners) == 8
+
+
+def test_larger_crop_mirrors_the_picture() -> None:
+    images, _ = crop(ramp(), np.arange(6), 64, (1.0, 1.0), np.random.default_rng(0))
+    assert images.max() * 255 == pytest.approx(63, abs=1.0)
+    assert images[:, :2].mean() * 255 == pytest.approx(31.5, abs=1.0)
+
+
+def test_same_state_gives_the_same_batch() -> None:
+    def once() -> torch.Tensor:
+        random = np.random.default_rng(5)
+        images, _ = crop(ramp(), np.arange(6), 32, (0.4, 1.0), random)
+        return radiometry(images, Jitter(), random)
+
+    assert torch.equal(once(), once())
+
+
+def test_radiometry_stays_in_range() -> None:
+    images = torch.rand(64, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    images[0], images[1] = 0.0, 1.0
+    changed = radiometry(images.clone(), Jitter(strength=1.0), np.random.default_rng(0))
+    assert torch.isfinite(changed).all()
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    assert torch.equal(radiometry(images.clone(), Jitter(strength=0.0), np.random.default_rng(0)), images)
+
+
+def test_split_is_stratified_and_repeatable() -> None:
+    labels = np.repeat(np.arange(4), 20)
+    pictures = PictureSet(
+        "s", 1.0, ("s/a", "s/b", "s/c", "s/d"), np.arange(80, dtype=np.uint8).reshape(80, 1, 1, 1), labels
+    )
+    training, validation = split(pictures, 0.15, 9)
+    assert np.bincount(validation.labels).tolist() == [3, 3, 3, 3]
+    assert len(np.intersect1d(training.pixels, validation.pixels)) == 0
+    assert len(training.labels) + len(validation.labels) == 80
+    assert np.array_equal(split(pictures, 0.15, 9)[1].pixels, validation.pixels)
+
+
+def test_whole_picture_is_averaged() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
+    pictures = PictureSet("s", 0.5, ("s/a", "s/b"), pixels, np.zeros(3, dtype=np.int64))
+    small, gsd_m = whole(pictures, 16)
+    assert gsd_m == 2.0
+    expected = pixels.reshape(3, 16, 4, 16, 4, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
+    assert np.abs(small.numpy() - expected).max() <= 0.5 + 1e-4

@@ -1,0 +1,75 @@
+"""The model that ships: small, whole, honest about itself, and right about what a few drawn tiles show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geomm_engine.encoders.card import ModelFolder, settings_of
+from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder, OnnxTextEncoder
+from geomm_engine.encoders.registry import find_model
+from geomm_engine.encoders.torch_encoder import TorchImageEncoder
+from geomm_engine.training.captions import read_captions
+from geomm_engine.training.config import data_folder, find_config, read_config
+from geomm_engine.training.data import load_pictures
+from geomm_engine.training.measure import Seen, embed_names, embed_pictures
+from geomm_engine.training.pictures import split
+
+
+@pytest.fixture(scope="module")
+def model() -> ModelFolder:
+    return find_model("geomm-nano")
+
+
+def test_folder_is_small_and_whole(model: ModelFolder) -> None:
+    assert model.damaged_files() == []
+    assert sum(path.stat().st_size for path in model.path.iterdir()) <= 8_000_000
+    assert model.card.gsd_min_m <= 0.3
+    assert model.card.gsd_max_m >= 10.0
+
+
+def test_card_is_of_the_shipped_recipe(model: ModelFolder) -> None:
+    config = read_config(find_config("geomm_nano"))
+    assert (model.card.id, model.card.training.seed) == (config.id, config.seed)
+    assert settings_of(model.card)["image"] == {
+        **vars(config.network.image), "widths": list(config.network.image.widths), "depths": list(config.network.image.depths),
+    }  # fmt: skip
+
+
+def test_onnx_and_torch_agree(model: ModelFolder) -> None:
+    onnx, torch = OnnxImageEncoder(model), TorchImageEncoder(model)
+    random = np.random.default_rng(0)
+    for scale in model.card.scales:
+        images = random.random((3, 3, scale.tile_px, scale.tile_px), dtype=np.float32)
+        ours, theirs = onnx.embed_images(images, scale.gsd_max_m), torch.embed_images(images, scale.gsd_max_m)
+        assert np.sum(ours * theirs, axis=1).min() >= 1 - 1e-4
+        alone = np.concatenate([onnx.embed_images(images[place : place + 1], scale.gsd_max_m) for place in range(3)])
+        assert np.abs(ours - alone).max() <= 1e-5
+
+
+def test_wordings_of_one_thing_lie_together(model: ModelFolder) -> None:
+    encoder = OnnxTextEncoder(model)
+    groups = [("forest", "woodland", "trees"), ("lake", "open water", "sea"), ("cropland", "farmland", "fields")]
+    vectors = embed_names(encoder, [word for group in groups for word in group], model.card.text.templates)
+    cosine = (vectors @ vectors.T).reshape(3, 3, 3, 3)
+    within = min(float(cosine[group, :, group, :].min()) for group in range(3))
+    across = max(float(cosine[one, :, other, :].max()) for one in range(3) for other in range(3) if one != other)
+    assert within > across
+
+
+@pytest.mark.shared_data
+def test_typed_names_reach_the_card_s_accuracy(model: ModelFolder) -> None:
+    config = read_config(find_config("geomm_nano"))
+    source = config.pictures[0]
+    if not (data_folder() / source.file).is_file():
+        pytest.skip(f"the shared data is absent: no {data_folder() / source.file}")
+    _, validation = split(
+        load_pictures(source, data_folder(), config.split_seed), config.validation_share, config.split_seed
+    )
+    part = validation.subset(np.arange(0, len(validation.labels), 4))
+    captions = read_captions()
+    names = [captions.classes[name] for name in part.classes]
+    images = embed_pictures(OnnxImageEncoder(model), part, source.whole_px)
+    seen = Seen("eurosat", part.labels, images, embed_names(OnnxTextEncoder(model), names, model.card.text.templates))
+    stated = next(item for item in model.card.measured if item.dataset == "eurosat" and item.metric == "top-1")
+    assert float((seen.said == seen.labels).mean()) == pytest.approx(stated.value, abs=0.03)

@@ -1,0 +1,137 @@
+"""The trainer on drawn pictures: it starts at ln N, learns, goes on exactly where it stopped, and refuses faulty runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from geomm_engine.errors import EngineError
+from geomm_engine.progress import Progress, run
+from geomm_engine.training.config import RECIPES, find_config, read_config
+from geomm_engine.training.contrastive import Trainer, train_contrastive
+from geomm_engine.training.data import Lessons
+from geomm_engine.training.losses import contrastive_loss
+
+RECIPE = (RECIPES / "drawn.toml").read_text(encoding="utf-8")
+
+
+def recipe(folder: Path, *changes: tuple[str, str], name: str = "recipe é.toml") -> Path:
+    text = RECIPE
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_untrained_network_loses_ln_n(folder: Path) -> None:
+    config = read_config(recipe(folder, ("batch = 32", "batch = 256")))
+    trainer = Trainer(config, Lessons(config, folder), "cpu")
+    batch = trainer.lessons.batch(trainer.random)
+    images, texts = trainer.network(batch.images, batch.gsd_m, batch.tokens)
+    loss = contrastive_loss(images, texts, trainer.network.scale, torch.eye(256))
+    assert float(loss.detach()) == pytest.approx(math.log(256), rel=0.05)
+
+
+def test_drawn_recipe_learns(folder: Path) -> None:
+    steps = list(_items(train_contrastive(find_config("drawn"), folder / "run", data=folder)))
+    progress = [item for item in steps if isinstance(item, Progress)]
+    assert (progress[-1].done, progress[-1].total) == (30, 30)
+    history = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert history[0]["loss"] < math.log(32) * 1.1
+    # Eight pictures of a class share a target, so that even the best loss is near ln 8.
+    assert history[-1]["loss"] < math.log(32) - 0.4
+    assert history[-1]["text_metric"] > 0.4
+    for name in ("curves.png", "config.toml", "environment.json", "checkpoint.pt", "best.pt"):
+        assert (folder / "run" / name).stat().st_size > 0
+
+
+def _items(job):
+    """Everything that a job yields."""
+    yield from job
+
+
+def test_resumed_run_is_bit_equal(folder: Path) -> None:
+    whole = recipe(folder, ("steps = 30", "steps = 6"), ("check_every = 10", "check_every = 2"), name="whole.toml")
+    half = recipe(
+        folder, ("steps = 30", "steps = 6\nstop_after = 3"), ("check_every = 10", "check_every = 2"), name="half.toml"
+    )
+    run(train_contrastive(whole, folder / "one", data=folder))
+    run(train_contrastive(half, folder / "two", data=folder))
+    run(train_contrastive(whole, folder / "two", data=folder, is_resumed=True))
+    one, two = (torch.load(folder / name / "checkpoint.pt", weights_only=True) for name in ("one", "two"))
+    assert one["step"] == two["step"] == 6
+    for part in ("network", "average"):
+        for name, value in one[part].items():
+            assert torch.equal(value, two[part][name]), (part, name)
+    assert torch.equal(one["anchors"], two["anchors"])
+    assert one["numpy_random"] == two["numpy_random"]
+    assert [item["loss"] for item in json.loads(one["history"])] == [
+        item["loss"] for item in json.loads(two["history"])
+    ]
+
+
+def test_same_seed_gives_the_same_run(folder: Path) -> None:
+    file = recipe(folder, ("steps = 30", "steps = 2"))
+    for name in ("one", "two"):
+        run(train_contrastive(file, folder / name, data=folder))
+    one, two = (torch.load(folder / name / "checkpoint.pt", weights_only=True) for name in ("one", "two"))
+    assert all(torch.equal(value, two["network"][name]) for name, value in one["network"].items())
+
+
+def test_batch_of_one_trains(folder: Path) -> None:
+    file = recipe(
+        folder, ("batch = 32", "batch = 1"), ("steps = 30", "steps = 3"), ("check_every = 10", "check_every = 3")
+    )
+    result = run(train_contrastive(file, folder / "run", data=folder))
+    assert np.isfinite([item.loss for item in result.history]).all()
+
+
+def test_patience_ends_a_run_that_stands_still(folder: Path) -> None:
+    file = recipe(
+        folder,
+        ("learning_rate = 5e-3", "learning_rate = 1e-12"),
+        ("check_every = 10", "check_every = 1\npatience = 3"),
+        ("batch = 32", "batch = 4"),
+    )
+    result = run(train_contrastive(file, folder / "run", data=folder))
+    assert result.history[-1].step < 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("steps = 30", "steps = 0", "at least 1"),
+        ("steps = 30", 'steps = "many"', "schedule.steps"),
+        ("gsd_m = { drawn", "gsd_m = { other", "ground pixel range"),
+        ("mean = [0.4, 0.4, 0.4]", "mean = [0.4]", "3 bands"),
+        ('file = "drawn"', 'file = "absent.zip"', "cannot be read"),
+        ('name = "drawn"\n', 'name = "strange"\n', "ground pixel range"),
+        ("vocabulary = 514", "vocabulary = 99", "514 tokens"),
+        ('captions = "captions_drawn.toml"', 'captions = "captions.toml"', "do not know the classes"),
+        ('captions = "captions_drawn.toml"', 'captions = "absent.toml"', "absent.toml"),
+    ],
+)
+def test_faulty_run_is_refused_before_it_starts(folder: Path, old: str, new: str, reason: str) -> None:
+    with pytest.raises(EngineError, match=reason):
+        run(train_contrastive(recipe(folder, (old, new)), folder / "run", data=folder))
+    assert not (folder / "run").exists()
+
+
+def test_nothing_to_resume_is_said(folder: Path) -> None:
+    with pytest.raises(EngineError, match="no checkpoint"):
+        run(train_contrastive(recipe(folder), folder / "run", data=folder, is_resumed=True))
+    with pytest.raises(EngineError, match="geomm_nano"):
+        find_config("no such recipe")
+
+
+def test_shipped_recipes_are_valid() -> None:
+    assert {path.stem for path in RECIPES.glob("*.toml")} >= {"geomm_nano", "drawn"}
+    for path in RECIPES.glob("*.toml"):
+        read_config(path)
