@@ -7,6 +7,7 @@ again in plain terms. Knows no format.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import OutputError, output_error, writing
 
 PROBE_BYTES = 1 << 20
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Draft:
         path = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(target)
             _probe(path, PROBE_BYTES)
         if target.is_dir():
             raise OutputError(
@@ -109,6 +112,28 @@ def _reason(draft: Draft, problem: Exception, wanted_bytes: int) -> OutputError:
         "Choose another folder; if that does not help, the log has the details.",
         path=str(draft.target),
     )
+
+
+def _sweep(target: Path) -> None:
+    """Remove drafts of this target whose process was killed."""
+    begin, end = f".{target.stem}.", f".part{target.suffix}"
+    for file in target.parent.iterdir():
+        process, found, _ = file.name.removeprefix(begin).partition(end)
+        if file.name.startswith(begin) and found and process.isdecimal() and not _is_running(int(process), file):
+            file.unlink(missing_ok=True)
+
+
+def _is_running(process: int, file: Path) -> bool:
+    """Whether a process may still write ``file``; where signal 0 would end it (Windows), whether the file is of today."""
+    if os.name != "posix":
+        return time.time() - file.stat().st_mtime < _DAY_S
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _probe(path: Path, size: int) -> None:
