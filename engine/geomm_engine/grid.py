@@ -39,8 +39,8 @@ class PixelGrid:
 
     def bounds_of(self, y: float, x: float, height: float, width: float) -> Bounds:
         """(min_x, min_y, max_x, max_y) in CRS units of a window in pixels."""
-        left, top = self.transform * (x, y)
-        right, bottom = self.transform * (x + width, y + height)
+        left, top = self.transform @ (x, y)
+        right, bottom = self.transform @ (x + width, y + height)
         return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
 
 
@@ -121,7 +121,7 @@ class TileGrid:
         step_y, step_x = (s / d for s, d in zip(self.stride_yx_px, self.detail_yx, strict=True))
         height, width = self.pixels.shape_yx
         shape = (math.ceil(height / step_y), math.ceil(width / step_x))
-        return PixelGrid(self.pixels.crs_wkt, self.pixels.transform * Affine.scale(step_x, step_y), shape)
+        return PixelGrid(self.pixels.crs_wkt, self.pixels.transform @ Affine.scale(step_x, step_y), shape)
 
     @property
     def chunks_yx(self) -> tuple[int, int]:

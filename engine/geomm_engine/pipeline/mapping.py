@@ -112,7 +112,7 @@ def strips(
         height, width = min(len(painted), map_grid.shape_yx[0] - y), min(painted.shape[1], map_grid.shape_yx[1] - x)
         painted = painted[:height, :width]
         mask = data.mask[start * detail_y : start * detail_y + height, :width]
-        inside = pixels_inside(area, map_grid.transform * map_grid.transform.translation(x, y), (height, width))
+        inside = pixels_inside(area, map_grid.transform @ map_grid.transform.translation(x, y), (height, width))
         is_drawn = mask & inside & np.isfinite(painted).all(axis=2)
         yield Strip(y, x, np.where(is_drawn[..., None], painted, np.float32(np.nan)), is_drawn)
 

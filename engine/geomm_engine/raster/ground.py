@@ -54,7 +54,7 @@ class GroundScale:
     def pixel_m_yx(self, y: float, x: float) -> tuple[float, float] | None:
         """Ground height and width in metres of the pixel at (y, x); None where the place is not on the Earth."""
         to_crs = self._grid.transform
-        corners = [to_crs * (x - 0.5, y), to_crs * (x + 0.5, y), to_crs * (x, y - 0.5), to_crs * (x, y + 0.5)]
+        corners = [to_crs @ (x - 0.5, y), to_crs @ (x + 0.5, y), to_crs @ (x, y - 0.5), to_crs @ (x, y + 0.5)]
         lon, lat = self._transformer.transform([p[0] for p in corners], [p[1] for p in corners])
         if not np.isfinite([lon, lat]).all():
             return None
@@ -105,6 +105,6 @@ class GroundScale:
 
     def centre_lonlat(self) -> tuple[float, float]:
         height, width = self._grid.shape_yx
-        x, y = self._grid.transform * (width / 2, height / 2)
+        x, y = self._grid.transform @ (width / 2, height / 2)
         lon, lat = self._transformer.transform(x, y)
         return float(lon), float(lat)

@@ -178,7 +178,7 @@ def _straightened(dataset: DatasetReader, crs: CRS) -> DatasetReader:
 
 
 def _corner_bounds(dataset: DatasetReader) -> dict[str, float]:
-    corners = [dataset.transform * (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
+    corners = [dataset.transform @ (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return {"left": min(xs), "bottom": min(ys), "right": max(xs), "top": max(ys)}
 
