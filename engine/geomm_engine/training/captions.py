@@ -34,11 +34,12 @@ class Concept:
 
 @dataclass(frozen=True)
 class Captions:
-    """``classes`` maps "set/folder" to the name that a person would type."""
+    """``classes`` maps "set/folder" to the name that a person would type; ``absent`` is what no picture shows."""
 
     templates: tuple[str, ...]
     classes: dict[str, str]
     concept: tuple[Concept, ...] = field(default=())
+    absent: tuple[str, ...] = ()
 
     def relation(self, classes: Sequence[str]) -> NDArray[np.int8]:
         """(concept, class) of SHOWS, SHOWS_NOT, UNSURE for these classes, in this order."""
@@ -56,6 +57,10 @@ class Captions:
             return str(random.choice(chosen.sentences))
         template = str(random.choice(self.templates))
         return template.format(str(random.choice(chosen.words)))
+
+    def absent_caption(self, random: np.random.Generator) -> str:
+        """One wording of something that no picture shows."""
+        return str(random.choice(self.templates)).format(str(random.choice(self.absent)))
 
 
 def read_captions(path: Path = CAPTIONS_FILE) -> Captions:

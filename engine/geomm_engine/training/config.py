@@ -113,6 +113,7 @@ class ContrastiveConfig:
     """``cross_set_unsure``: how often a picture is no wrong answer to a concept that its own set never shows.
 
     ``anchor_weight``: weight of the loss that pulls both towers to one learnt vector a class; 0 is contrast alone.
+    ``absent_captions``: captions a batch that no picture of it answers to.
     """
 
     id: str
@@ -130,6 +131,7 @@ class ContrastiveConfig:
     gsd_jitter_octaves: float = 0.2
     cross_set_unsure: float = 0.5
     anchor_weight: float = 0.0
+    absent_captions: int = 0
     is_bfloat16: bool = True
     threads: int = 2
     card: CardFacts = field(default_factory=CardFacts)

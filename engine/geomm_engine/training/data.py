@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import WordsError
@@ -144,9 +145,13 @@ class Lessons:
         gsd_m = ground_jitter(torch.cat(grounds), config.gsd_jitter_octaves, random)
         label = np.concatenate(labels)
         concepts = np.array([random.choice(len(self.relation), p=self._concept_chance[:, item]) for item in label])
-        tokens = self.tokens([self.captions.caption(int(concept), random) for concept in concepts])
+        texts = [self.captions.caption(int(concept), random) for concept in concepts]
         relation = self._relation_of(concepts, label, random)
         shows = torch.from_numpy(np.where(self._is_unseen, UNSURE, self.relation)[concepts])
+        absent = [self.captions.absent_caption(random) for _ in range(config.absent_captions)]
+        relation = functional.pad(relation, (0, len(absent)), value=SHOWS_NOT)
+        shows = functional.pad(shows, (0, 0, 0, len(absent)), value=SHOWS_NOT)
+        tokens = self.tokens(texts + absent)
         return Batch(images, gsd_m, torch.from_numpy(label), tokens, relation, shows)
 
     def _counts(self, batch: int) -> list[int]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from geomm_engine.contract import encode
+from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.encoders.card import (
     Architecture,
     Calibration,
@@ -32,7 +32,7 @@ from geomm_engine.encoders.card import (
     write_card,
 )
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder, OnnxTextEncoder
-from geomm_engine.errors import writing
+from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowers
 from geomm_engine.training.config import CardFacts, ContrastiveConfig, read_config
 from geomm_engine.training.data import Lessons
@@ -54,7 +54,13 @@ class Exported:
 
 
 def load_best(config: ContrastiveConfig, run: RunFolder) -> TwoTowers:
-    """The network with the best text metric of a run, ready to be used."""
+    """The network with the best text metric of a run, ready to be used.
+
+    Raises:
+        EngineError: the run has not come to its first check.
+    """
+    if not run.best.is_file():
+        raise EngineError(ErrorCode.FOLDER_INVALID, f"There is no trained network in {run.path}.", "Train first.")
     network = TwoTowers(config.network)
     network.load_state_dict(torch.load(run.best, map_location="cpu", weights_only=True)["network"])
     return network.eval().requires_grad_(False)

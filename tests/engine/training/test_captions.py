@@ -36,6 +36,13 @@ def test_every_shipped_class_has_dozens_of_wordings() -> None:
         assert len(wordings) >= 10, name
 
 
+def test_no_picture_shows_what_is_absent() -> None:
+    captions = read_captions()
+    words = {word for item in captions.concept for word in item.words}
+    assert len(captions.absent) >= 50
+    assert words.isdisjoint(captions.absent)
+
+
 def test_class_names_are_among_the_words() -> None:
     captions = read_captions()
     for name, typed in captions.classes.items():
