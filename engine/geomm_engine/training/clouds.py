@@ -34,21 +34,23 @@ def _picture(size_px: int, random: np.random.Generator) -> NDArray[np.uint8]:
 def _opacity(size_px: int, random: np.random.Generator) -> NDArray[np.float64]:
     """Share of the light that comes from the cloud: at least 60 % on average; half of the pictures are all cloud."""
     if random.random() < 0.5:
-        return np.clip(random.uniform(0.8, 1.0) + 0.1 * _noise(size_px, random, 2.0), 0.6, 1.0)
+        return np.asarray(np.clip(random.uniform(0.8, 1.0) + 0.1 * _noise(size_px, random, 2.0), 0.6, 1.0))
     field = _noise(size_px, random, random.uniform(1.4, 2.6))
     sharpness = random.uniform(1.0, 6.0)
     for bias in np.linspace(0.0, 4.0, 17):
         opacity = 1 / (1 + np.exp(-sharpness * (field + bias)))
         if opacity.mean() >= _LEAST_COVER:
             break
-    return opacity
+    return np.asarray(opacity)
 
 
 def _ground(size_px: int, random: np.random.Generator) -> NDArray[np.float64]:
-    colours = np.array([[0.16, 0.25, 0.22], [0.12, 0.2, 0.33], [0.42, 0.37, 0.33], [0.2, 0.3, 0.25], [0.33, 0.33, 0.34]])
+    colours = np.array(
+        [[0.16, 0.25, 0.22], [0.12, 0.2, 0.33], [0.42, 0.37, 0.33], [0.2, 0.3, 0.25], [0.33, 0.33, 0.34]]
+    )
     colour = colours[random.integers(len(colours))] * random.uniform(0.7, 1.3)
     texture = 1 + random.uniform(0.05, 0.3) * _noise(size_px, random, random.uniform(0.5, 1.5))
-    return colour * texture[:, :, None]
+    return np.asarray(colour * texture[:, :, None])
 
 
 def _noise(size_px: int, random: np.random.Generator, slope: float) -> NDArray[np.float64]:
@@ -68,4 +70,4 @@ def _noise(size_px: int, random: np.random.Generator, slope: float) -> NDArray[n
     phase = random.uniform(0, 2 * np.pi, frequency.shape)
     field = np.fft.irfft2(amplitude * np.exp(1j * phase), s=(side, side))[:size_px, :size_px]
     field = ndimage.gaussian_filter(field, 0.5)
-    return (field - field.mean()) / max(float(field.std()), 1e-9)
+    return np.asarray((field - field.mean()) / max(float(field.std()), 1e-9))

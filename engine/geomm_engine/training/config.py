@@ -14,13 +14,15 @@ from geomm_engine.training.augmentation import Jitter
 
 RECIPES = Path(__file__).with_name("recipes")
 DRAWN = "drawn"
+CLOUDS = "clouds"
 
 
 @dataclass(frozen=True)
 class PictureSource:
-    """``file`` is a zip of class folders, relative to the data folder, or "drawn"; ``share`` is its part of a batch.
+    """``file`` is a zip of class folders, relative to the data folder, "drawn" or "clouds"; ``share`` its part of a batch.
 
-    ``whole_px`` is the size at which a whole picture is looked at when the set is validated.
+    ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
+    (drawn pictures that help the others) counts neither for stopping nor on the card.
     """
 
     name: str
@@ -29,6 +31,7 @@ class PictureSource:
     size_px: int
     share: float
     whole_px: int
+    is_measured: bool = True
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,8 @@ class Trainer:
     def check(self) -> Check:
         """Class names typed as text against the validation pictures; the stopping metric is the mean over the sets."""
         found: dict[str, float] = {}
-        for source, pictures in zip(self.config.pictures, self.lessons.validation, strict=True):
+        for place in self.lessons.measured_places:
+            source, pictures = self.config.pictures[place], self.lessons.validation[place]
             pixels, gsd_m = whole(pictures, source.whole_px)
             vectors = image_vectors(self.average, pixels, gsd_m, self.lessons.normalise)
             names = [self.lessons.captions.classes[item] for item in pictures.classes]

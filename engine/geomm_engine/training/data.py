@@ -14,12 +14,14 @@ from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import WordsError
-from geomm_engine.training import drawn
+from geomm_engine.training import clouds, drawn
 from geomm_engine.training.augmentation import crop, ground_jitter, radiometry
 from geomm_engine.training.captions import SHOWS, SHOWS_NOT, UNSURE, Captions, read_captions
-from geomm_engine.training.config import DRAWN, ContrastiveConfig, PictureSource
+from geomm_engine.training.config import CLOUDS, DRAWN, ContrastiveConfig, PictureSource
 from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, read_zip, split
 from geomm_engine.training.vocabulary import build_tokenizer, read_merges
+
+CLOUD_COUNT = 1500
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Batch:
 
 def load_pictures(source: PictureSource, data: Path, seed: int) -> PictureSet:
     """The pictures of one set, read or drawn."""
+    if source.file == CLOUDS:
+        return clouds.draw_clouds(source.name, source.gsd_m, source.size_px, CLOUD_COUNT, seed)
     if source.file == DRAWN:
         return drawn.draw(source.name, source.gsd_m, source.size_px, 160, seed)
     return read_zip(data / source.file, source.name, source.gsd_m, source.size_px)
@@ -83,6 +87,11 @@ class Lessons:
         self._encoded: dict[str, list[int]] = {}
         self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)
         self._std = torch.tensor(config.normalisation.std).view(1, -1, 1, 1)
+
+    @property
+    def measured_places(self) -> list[int]:
+        """Numbers of the sets that count."""
+        return [place for place, source in enumerate(self.config.pictures) if source.is_measured]
 
     def _prepare_relation(self) -> None:
         classes = [name for item in self.training for name in item.classes]

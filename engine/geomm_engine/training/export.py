@@ -127,12 +127,10 @@ def _draft(config: ContrastiveConfig, folder: Path) -> Card:
 
 def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: float) -> Card:
     image, text = OnnxImageEncoder(model), OnnxTextEncoder(model)
-    training = [
-        embed_pictures(image, pictures, source.whole_px)
-        for source, pictures in zip(lessons.config.pictures, lessons.training, strict=True)
-    ]
     means = [
-        _balanced_mean(vectors, pictures.labels) for vectors, pictures in zip(training, lessons.training, strict=True)
+        _balanced_mean(embed_pictures(image, pictures, lessons.config.pictures[place].whole_px), pictures.labels)
+        for place, pictures in enumerate(lessons.training)
+        if place in lessons.measured_places
     ]
     reference = np.mean(means, axis=0).astype(np.float32)
     found = measure(image, text, lessons, draft.text.templates, reference)

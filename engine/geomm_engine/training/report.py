@@ -41,11 +41,12 @@ def measure(
     image: ImageEncoder, text: TextEncoder, lessons: Lessons, templates: tuple[str, ...], reference_mean: Vectors
 ) -> Found:
     """Everything that the card states, through the encoders that users run."""
-    sets = [_see(image, text, lessons, place, templates) for place in range(len(lessons.validation))]
+    sets = [_see(image, text, lessons, place, templates) for place in lessons.measured_places]
     parts = [halves(seen.labels, lessons.config.split_seed) for seen in sets]
     scale = fit_scale([seen.rows(part[0]) for seen, part in zip(sets, parts, strict=True)])
     measured: list[Measurement] = []
-    for seen, part, source in zip(sets, parts, lessons.config.pictures, strict=True):
+    sources = [lessons.config.pictures[place] for place in lessons.measured_places]
+    for seen, part, source in zip(sets, parts, sources, strict=True):
         where = f"{VALIDATION}; whole pictures at {source.gsd_m * source.size_px / source.whole_px:.2g} m, {source.whole_px} px"
         measured += _accuracy(seen, where)
         error = expected_calibration_error(seen.rows(part[1]), scale)
@@ -142,12 +143,12 @@ def _background(
     names = [concept.words[0] for concept in lessons.captions.concept]
     texts = embed_names(text, names, templates)
     found: list[NDArray[np.float32]] = []
-    first = 0
-    for seen, pictures in zip(sets, lessons.validation, strict=True):
+    for seen, place in zip(sets, lessons.measured_places, strict=True):
+        pictures = lessons.validation[place]
+        first = sum(len(item.classes) for item in lessons.validation[:place])
         relation = lessons.relation[:, first : first + len(pictures.classes)]
         cosine = seen.images @ texts.T
         found.append(cosine[(relation == SHOWS_NOT).T[seen.labels]])
-        first += len(pictures.classes)
     return (
         float(np.mean([part.mean() for part in found])),
         float(np.sqrt(np.mean([part.var() for part in found]))),
