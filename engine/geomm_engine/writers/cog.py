@@ -8,8 +8,8 @@ and beside it as the category names and attribute table of the ``.aux.xml`` that
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,8 @@ from geomm_engine.writers.draft import Draft, explained, publish_with
 from geomm_engine.writers.provenance import Provenance
 
 CACHE_MB = 128
+"""GDAL takes note of this once a process, the first time that any raster is read or written."""
+
 SCRATCH_BLOCK_PX = 128
 BLOCK_PX = (128, 256, 512)
 
@@ -77,7 +79,7 @@ class CogWriter:
         self._draft = Draft.beside(self.path)
         self._scratch = self._draft.path.with_name(f"{self._draft.path.name}.scratch")
         try:
-            with explained(self._draft, *GDAL_FAILURES):
+            with self._gdal():
                 self._raster = self._open_scratch()
         except BaseException:
             self._draft.discard()
@@ -89,7 +91,7 @@ class CogWriter:
         bands, height, width = block.shape
         if bands != len(self._band_names):
             raise ValueError(f"{len(self._band_names)} bands are expected, not {bands}")
-        with explained(self._draft, *GDAL_FAILURES):
+        with self._gdal():
             self._raster.write(block.astype(self._dtype, copy=False), window=Window(x, y, width, height))
         if self._categories:
             self._counts += np.bincount(block.ravel(), minlength=256)
@@ -107,6 +109,12 @@ class CogWriter:
             if not self._raster.closed:
                 self._abandon()
             self._draft.discard()
+
+    @contextmanager
+    def _gdal(self) -> Iterator[None]:
+        """Bounded memory, and failures in words; never held open while the caller works."""
+        with explained(self._draft, *GDAL_FAILURES), rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+            yield
 
     def _open_scratch(self) -> Any:
         height, width = self._grid.shape_yx
@@ -140,7 +148,7 @@ class CogWriter:
         return raster
 
     def _finish(self) -> None:
-        with explained(self._draft, *GDAL_FAILURES):
+        with self._gdal():
             for band, statistics in enumerate(self._statistics, start=1):
                 self._raster.update_tags(band, **statistics.tags())
             self._raster.close()
@@ -150,20 +158,19 @@ class CogWriter:
         publish_with(self._draft, self._sidecars())
 
     def _convert(self) -> None:
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_MB << 20):
-            rasterio.shutil.copy(
-                self._scratch,
-                self._draft.path,
-                driver="COG",
-                compress="deflate",
-                level=6,
-                predictor="no" if self._categories else "yes",
-                blocksize=self._block_px(),
-                overviews="auto",
-                overview_resampling=self._overview_resampling,
-                overview_compress="deflate",
-                bigtiff="if_safer",
-            )
+        rasterio.shutil.copy(
+            self._scratch,
+            self._draft.path,
+            driver="COG",
+            compress="deflate",
+            level=6,
+            predictor="no" if self._categories else "yes",
+            blocksize=self._block_px(),
+            overviews="auto",
+            overview_resampling=self._overview_resampling,
+            overview_compress="deflate",
+            bigtiff="if_safer",
+        )
 
     def _prove(self) -> None:
         """Read every block back: closing a file on a full disk may fail without a word."""
