@@ -79,8 +79,8 @@ class TileGrid:
         stride_yx_px: cell size in source pixels; a multiple of 8 unless smaller than 8.
         tile_px: pixels a side that the model sees.
         pixel_m_yx: nominal ground size of a source pixel in metres.
-        row_stretch: for each row of cells, how much wider than nominal (x) and taller (y) its tile is in source
-            pixels to stay square on the ground; empty where it is 1 everywhere.
+        row_stretch: for each row of cells, how much taller (y) and wider (x) than two cells its tile is in source pixels
+            to be square on the ground; empty where it is 1 everywhere.
     """
 
     pixels: PixelGrid
@@ -102,8 +102,8 @@ class TileGrid:
 
     @property
     def tile_m(self) -> float:
-        """Ground size of a tile in metres."""
-        return 2 * self.stride_yx_px[0] * self.pixel_m_yx[0]
+        """Ground size of a tile in metres: two cells, or the square of the same area where cells are not square."""
+        return 2 * math.sqrt(math.prod(self.stride_yx_px) * math.prod(self.pixel_m_yx))
 
     @property
     def gsd_m(self) -> float:

@@ -47,8 +47,12 @@ class Prepared:
 
     @property
     def step(self) -> int:
-        """How many source pixels are averaged into one as they are read, as long as the tile keeps its pixels."""
-        return max(1, math.floor(2 * min(self.grid.stride_yx_px) / self.grid.tile_px))
+        """How many source pixels are averaged into one as they are read, as long as the tile keeps its pixels.
+
+        It divides the stride, so that every cell sees the same averages whatever the raster was cut from.
+        """
+        most = max(1, math.floor(2 * min(self.grid.stride_yx_px) / self.grid.tile_px))
+        return next(step for step in range(most, 0, -1) if all(stride % step == 0 for stride in self.grid.stride_yx_px))
 
     @contextmanager
     def reading(self) -> Iterator[RasterReader]:
@@ -171,7 +175,7 @@ def _lattice(
         text = f"The layer is smaller than one tile of {metres(tile_m)}; its edges are mirrored."
         notes.append(Note("smaller_than_tile", Level.AMBER, text, {"tile_m": tile_m}))
     rows = math.ceil(height / strides[0])
-    stretch = scale.row_stretch(rows, strides[0], pixel_m_yx)
+    stretch = scale.row_stretch(rows, strides, pixel_m_yx)
     return TileGrid(stack.grid, strides, chosen.tile_px, pixel_m_yx, stretch), tuple(notes)
 
 

@@ -15,6 +15,7 @@ from geomm_engine.grid import PixelGrid
 _GEOD = Geod(ellps="WGS84")
 NEARLY_TRUE = 0.01
 """A projection whose scale is within 1 % of 1 is taken at its word (UTM: 0.9996 to 1.001)."""
+_UNEVEN = math.log(1.5)
 
 
 def to_geographic(crs_wkt: str) -> Transformer:
@@ -90,18 +91,41 @@ class GroundScale:
         )
 
     def row_stretch(
-        self, rows: int, stride_y: int, nominal_m_yx: tuple[float, float]
+        self, rows: int, stride_yx: tuple[int, int], nominal_m_yx: tuple[float, float]
     ) -> tuple[tuple[float, float], ...]:
-        """For each row of cells, nominal over true pixel size along y and x; empty where it is within 1 % everywhere."""
-        width = self._grid.shape_yx[1]
+        """For each row of cells, how much taller (y) and wider (x) than two strides a tile is to be square on the ground.
+
+        Every tile has the ground area of two strides by two of nominal pixels. Empty where it is 1 within 1 % everywhere.
+
+        Raises:
+            RasterError: the ground size changes so much along one row that no one width fits it.
+        """
+        height, width = self._grid.shape_yx
+        side_m = math.sqrt(math.prod(stride_yx) * math.prod(nominal_m_yx))
         stretch = []
         for row in range(rows):
-            found = self.pixel_m_yx((row + 0.5) * stride_y, width / 2) or nominal_m_yx
-            ratio = nominal_m_yx[0] / found[0], nominal_m_yx[1] / found[1]
+            y = min((row + 0.5) * stride_yx[0], height - 0.5)
+            found = self.pixel_m_yx(y, width / 2) or nominal_m_yx
+            ratio = side_m / (stride_yx[0] * found[0]), side_m / (stride_yx[1] * found[1])
             stretch.append((min(max(ratio[0], 0.1), 10.0), min(max(ratio[1], 0.1), 10.0)))
+        self._check_even(nominal_m_yx)
         if all(abs(y - 1) < NEARLY_TRUE and abs(x - 1) < NEARLY_TRUE for y, x in stretch):
             return ()
         return tuple(stretch)
+
+    def _check_even(self, nominal_m_yx: tuple[float, float]) -> None:
+        height, width = self._grid.shape_yx
+        for share_y in (0.05, 0.25, 0.5, 0.75, 0.95):
+            middle = self.pixel_m_yx(share_y * height, width / 2) or nominal_m_yx
+            for share_x in (0.02, 0.15, 0.3, 0.7, 0.85, 0.98):
+                found = self.pixel_m_yx(share_y * height, share_x * width)
+                if found and max(abs(math.log(found[axis] / middle[axis])) for axis in (0, 1)) > _UNEVEN:
+                    raise RasterError(
+                        ErrorCode.RASTER_UNSUPPORTED,
+                        f"The ground size of a pixel changes along a row from {middle[1]:,.0f} to {found[1]:,.0f} m: the "
+                        "raster shows too much of the globe for its projection.",
+                        "Warp it to EPSG:4326 or to a local projection first (Raster ▸ Projections ▸ Warp).",
+                    )
 
     def centre_lonlat(self) -> tuple[float, float]:
         height, width = self._grid.shape_yx

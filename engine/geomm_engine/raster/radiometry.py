@@ -86,12 +86,11 @@ def find_radiometry(
 def _guess_unit(
     stack: Stack, bands: Sequence[Band], seen: NDArray[np.float32], darkest: Callable[[], float]
 ) -> tuple[str, list[Note]]:
-    low, high = float(np.percentile(seen, 0.1)), float(np.percentile(seen, 99.9))
-    if all(band.scale != 1.0 for band in bands):
-        return "reflectance", []
-    if all(band.dtype == "uint8" for band in bands):
+    scale, offset = (np.array([getattr(band, name) for band in bands])[:, None] for name in ("scale", "offset"))
+    low, high = np.percentile(seen * scale + offset, (0.1, 99.9))
+    if all(band.dtype == "uint8" and band.scale == 1.0 for band in bands):
         return "display", []
-    if all(band.dtype.startswith("float") for band in bands):
+    if all(band.scale != 1.0 or band.dtype.startswith("float") for band in bands):
         if low >= -0.2 and high <= 1.6:
             return "reflectance", []
         return "stretch", [_stretch_note()]

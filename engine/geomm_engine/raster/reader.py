@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as FileWindow
 
+from geomm_engine.errors import RasterError
 from geomm_engine.raster.source import Files, Stack, unreadable
 
 SAMPLE_PX = 64
@@ -46,15 +48,13 @@ class RasterReader:
             RasterError: the pixels cannot be read.
         """
         full_h, full_w = (max(1, size // step) for size in self.stack.grid.shape_yx)
-        top, left = min(max(y, 0), full_h - 1), min(max(x, 0), full_w - 1)
-        bottom, right = max(min(y + height, full_h), top + 1), max(min(x + width, full_w), left + 1)
-        inner = self._read_inside(top, left, bottom - top, right - left, step)
-        margins = ((max(0, top - y), max(0, y + height - bottom)), (max(0, left - x), max(0, x + width - right)))
-        if not any(map(any, margins)):
+        rows, cols = _mirrored(y, height, full_h), _mirrored(x, width, full_w)
+        top, left = int(rows.min()), int(cols.min())
+        inner = self._read_inside(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left, step)
+        if (top, left, *inner.valid.shape) == (y, x, height, width):
             return inner
-        values = np.pad(inner.values, ((0, 0), *margins), mode="symmetric")
-        valid = np.pad(inner.valid, margins, mode="symmetric")
-        return Block(values[:, :height, :width], valid[:height, :width])
+        place = np.ix_(rows - top, cols - left)
+        return Block(inner.values[:, place[0], place[1]], inner.valid[place])
 
     def _read_inside(self, y: int, x: int, height: int, width: int, step: int) -> Block:
         full_h, full_w = self.stack.grid.shape_yx
@@ -90,7 +90,9 @@ class RasterReader:
             return np.ones(shape, dtype=bool)
         if self.stack.ignores_alpha and any(MaskFlags.alpha in item for item in flags):
             return np.ones(shape, dtype=bool)
-        return np.asarray(dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128)
+        mask = np.asarray(dataset.dataset_mask(out_shape=shape, window=window, resampling=method))
+        is_opaque_small = any(MaskFlags.alpha in item for item in flags) and dataset.dtypes[0] != "uint8"
+        return mask > 0 if is_opaque_small else mask >= 128  # 16-bit alpha is often 0 and 255, not 0 and 65535
 
     def overview(self, longest_px: int) -> Block:
         """The whole raster thinned to at most ``longest_px`` a side: single pixels, not averages; for looking at."""
@@ -106,10 +108,33 @@ class RasterReader:
         """
         (full_h, full_w), side = self.stack.grid.shape_yx, SAMPLE_WINDOWS * SAMPLE_PX
         if full_h <= side or full_w <= side:
-            return self.overview(side)
-        tops, lefts = (np.linspace(0, size - SAMPLE_PX, SAMPLE_WINDOWS).astype(int) for size in (full_h, full_w))
-        parts = [self._read_inside(int(y), int(x), SAMPLE_PX, SAMPLE_PX, 1) for y in tops for x in lefts]
-        valid = np.concatenate([part.valid for part in parts])
+            with suppress(RasterError):
+                return self.overview(side)
+        parts = self._readable_parts()
+        valid = np.concatenate([part.valid.ravel() for part in parts])
         if not valid.any():
             return self.overview(side)
-        return Block(np.concatenate([part.values for part in parts], axis=1), valid)
+        values = np.concatenate([part.values.reshape(len(self._bands), -1) for part in parts], axis=1)
+        return Block(values[:, None], valid[None])
+
+    def _readable_parts(self) -> list[Block]:
+        """8 × 8 windows all over the raster, less those that cannot be read, unless that is all of them."""
+        full = self.stack.grid.shape_yx
+        tops, lefts = (np.linspace(0, max(0, size - SAMPLE_PX), SAMPLE_WINDOWS).astype(int) for size in full)
+        height, width = (min(size, SAMPLE_PX) for size in full)
+        parts, problems = [], []
+        for y in tops:
+            for x in lefts:
+                try:
+                    parts.append(self._read_inside(int(y), int(x), height, width, 1))
+                except RasterError as problem:
+                    problems.append(problem)
+        if not parts:
+            raise problems[0]
+        return parts
+
+
+def _mirrored(start: int, count: int, size: int) -> NDArray[np.int64]:
+    """Positions start … start + count − 1, those beyond the edges of 0 … size − 1 reflected, as often as it takes."""
+    place = np.arange(start, start + count) % (2 * size)
+    return np.where(place < size, place, 2 * size - 1 - place)

@@ -5,6 +5,7 @@ Knows files, georeference and band roles. Refuses what cannot be read rightly, w
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform_bounds
 
 from geomm_engine import sensors
 from geomm_engine.contract import ErrorCode, RasterSource
@@ -137,7 +138,7 @@ def _numpy_dtypes(dataset: DatasetReader) -> list[str]:
 
 
 def _open(path: str) -> DatasetReader:
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+    if not _is_there(path):
         raise RasterError(
             ErrorCode.RASTER_MISSING,
             f"The raster {path} does not exist any more.",
@@ -145,9 +146,25 @@ def _open(path: str) -> DatasetReader:
             path=path,
         )
     try:
-        return rasterio.open(path)
+        dataset = rasterio.open(path)
     except _READ_ERRORS as problem:
         raise unreadable(path, problem) from problem
+    lost = next((file for file in dataset.files if not _is_there(file)), None)
+    if lost is not None:
+        dataset.close()
+        raise RasterError(
+            ErrorCode.RASTER_MISSING,
+            f"The raster {path} is put together from {lost}, which does not exist.",
+            "Put the file back, or make the virtual raster again.",
+            path=path,
+            missing=lost,
+        )
+    return dataset
+
+
+def _is_there(file: str) -> bool:
+    """Whether a part of a raster exists; what does not lie in the file system is given the benefit of the doubt."""
+    return "://" in file or file.startswith("/vsi") or Path(file).exists()
 
 
 def unreadable(path: str, problem: Exception) -> RasterError:
@@ -160,27 +177,31 @@ def unreadable(path: str, problem: Exception) -> RasterError:
 
 
 def _straightened(dataset: DatasetReader, crs: CRS) -> DatasetReader:
-    gcps, _ = dataset.gcps
+    has_alpha = dataset.nodata is not None or ColorInterp.alpha in dataset.colorinterp
     try:
-        if gcps:
-            transform, width, height = calculate_default_transform(crs, crs, dataset.width, dataset.height, gcps=gcps)
-        else:
-            transform, width, height = calculate_default_transform(
-                crs, crs, dataset.width, dataset.height, **_corner_bounds(dataset)
-            )
-        nodata = dataset.nodata
+        if dataset.gcps[0]:  # GDAL must choose the grid: given one, it forgets the control points
+            return WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=Resampling.bilinear, add_alpha=not has_alpha)
+        transform, width, height = _upright(dataset)
         return WarpedVRT(
             dataset, src_crs=crs, crs=crs, transform=transform, width=width, height=height,
-            resampling=Resampling.bilinear, add_alpha=nodata is None and ColorInterp.alpha not in dataset.colorinterp,
+            resampling=Resampling.bilinear, add_alpha=not has_alpha,
         )  # fmt: skip
     except (*_READ_ERRORS, ValueError) as problem:
         raise unreadable(dataset.name, problem) from problem
 
 
-def _corner_bounds(dataset: DatasetReader) -> dict[str, float]:
-    corners = [dataset.transform @ (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
+def _upright(dataset: DatasetReader) -> tuple[Affine, int, int]:
+    """The smallest north-up grid around a rotated one, with pixels of the same size: transform, width, height."""
+    own = dataset.transform
+    corners = [own * (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return {"left": min(xs), "bottom": min(ys), "right": max(xs), "top": max(ys)}
+    size_x, size_y = math.hypot(own.a, own.d), math.hypot(own.b, own.e)
+    if abs(own.b) > abs(own.a):  # nearer to a quarter turn than to none
+        size_x, size_y = size_y, size_x
+    width, height = (
+        max(1, math.ceil(round(span, 6))) for span in ((max(xs) - min(xs)) / size_x, (max(ys) - min(ys)) / size_y)
+    )
+    return Affine(size_x, 0, min(xs), 0, -size_y, max(ys)), width, height
 
 
 def _is_on(dataset: DatasetReader, grid: PixelGrid) -> bool:
@@ -237,9 +258,12 @@ def _grid_of(dataset: DatasetReader) -> PixelGrid:
 
 def _check_overlap(dataset: DatasetReader, grid: PixelGrid, paths: tuple[str, ...]) -> None:
     own = _grid_of(dataset)
-    if own.crs_wkt != grid.crs_wkt:
-        return
     first, second = own.bounds_xyxy, grid.bounds_xyxy
+    if own.crs_wkt != grid.crs_wkt:
+        try:
+            first = transform_bounds(dataset.crs, CRS.from_wkt(grid.crs_wkt), *first)
+        except _READ_ERRORS:
+            return
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     if width <= 0 or height <= 0:
@@ -330,12 +354,17 @@ def _sidecar_texts(paths: tuple[str, ...]) -> list[str]:
 
 
 def _fingerprint(paths: tuple[str, ...]) -> str:
-    """Changes when a file does: names, sizes, modification times."""
+    """Changes when a pixel may have: names, sizes and times of the files that hold any, and what counts as nodata.
+
+    Not of what is written beside a raster by looking at it (statistics, overviews).
+    """
     parts = []
     for path in paths:
-        file = Path(path)
-        stat = file.stat() if file.exists() else None
-        parts.append(
-            f"{file.resolve() if stat else path}|{stat.st_size if stat else ''}|{stat.st_mtime_ns if stat else ''}"
-        )
+        with rasterio.open(path) as dataset:
+            files = sorted({path, *(file for file in dataset.files if not file.endswith((".aux.xml", ".ovr")))})
+            parts.append(f"nodata {dataset.nodatavals}")
+        for name in files:
+            file = Path(name)
+            stat = file.stat() if file.exists() else None
+            parts.append(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}" if stat else name)
     return ";".join(parts)

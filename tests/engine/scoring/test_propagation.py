@@ -60,7 +60,7 @@ def test_it_is_the_formula() -> None:
 
 
 def test_similar_tiles_are_asked_and_others_not() -> None:
-    labels, vectors, _ = scene(60)
+    _, vectors, _ = scene(60)
     graph = similar_tiles(vectors).toarray()
     np.testing.assert_array_equal(graph, graph.T)
     assert not np.diag(graph).any()
