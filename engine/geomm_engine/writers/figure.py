@@ -76,7 +76,7 @@ def draw_class_figure(
     palette = np.full((256, 3), rgb_of(NODATA), np.uint8)
     for row in legend:
         palette[row.value] = rgb_of(row.color)
-    with _sheet(path, rgb.shape, title, subtitle) as (image, map_, side):
+    with _sheet(path, rgb.shape, title, subtitle, 2.7) as (image, map_, side):
         _show(image, rgb, rgb.shape, "Image", "antialiased")
         _add_scale_bar(image, rgb.shape, pixel_m)
         _show(map_, palette[_thinned(classes)], rgb.shape, "Class map", "nearest")
@@ -98,7 +98,7 @@ def draw_score_figure(
     Raises:
         OutputError: the file cannot be written.
     """
-    with _sheet(path, rgb.shape, title, subtitle) as (image, map_, side):
+    with _sheet(path, rgb.shape, title, subtitle, 0.8) as (image, map_, side):
         _show(image, rgb, rgb.shape, "Image and best tiles" if hits else "Image", "antialiased")
         _add_scale_bar(image, rgb.shape, pixel_m)
         for box in hits:
@@ -107,18 +107,20 @@ def draw_score_figure(
 
 
 @contextmanager
-def _sheet(path: Path, shape: tuple[int, ...], title: str, subtitle: str) -> Iterator[tuple[Axes, Axes, Axes]]:
+def _sheet(
+    path: Path, shape: tuple[int, ...], title: str, subtitle: str, side_in: float
+) -> Iterator[tuple[Axes, Axes, Axes]]:
     """Three places side by side; saved, all or nothing, when the block ends well."""
     from matplotlib.figure import Figure
 
     ratio = shape[0] / shape[1]
     panel = 4.3 if ratio <= 1.2 else 4.3 * 1.2 / ratio
     height = max(panel * ratio, 2.6) + 0.95
-    figure = Figure(figsize=(2 * panel + 3.15, height), facecolor="white", dpi=DPI)
+    figure = Figure(figsize=(2 * panel + side_in + 0.45, height), facecolor="white", dpi=DPI)
     grid = figure.add_gridspec(
         1,
         3,
-        width_ratios=(panel, panel, 2.7),
+        width_ratios=(panel, panel, side_in),
         left=0.012,
         right=0.985,
         bottom=0.14 / height,
@@ -202,7 +204,7 @@ def _show_heat(axes: Axes, side: Axes, score: NDArray[np.float32], shape: tuple[
         interpolation="nearest",
     )
     _frame(axes, shape, "Score")
-    place = side.inset_axes((0.0, 0.12, 0.09, 0.76))
+    place = side.inset_axes((0.0, 0.12, 0.25, 0.76))
     bar = axes.figure.colorbar(heat, cax=place)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, colors=INK, length=0)
