@@ -141,7 +141,7 @@ def single_bands(folder: Path) -> Path:
     for name, band in zip(("B04", "B03", "B02", "B08"), numbers(), strict=True):
         _write(inside / f"{name}.tif", band[None], tags=tags)
     coarse = numbers()[0].reshape(SIZE // 2, 2, SIZE // 2, 2).mean(axis=(1, 3)).astype(np.uint16)
-    _write(inside / "B11.tif", coarse[None], tags=tags, transform=TO_UTM * Affine.scale(2))
+    _write(inside / "B11.tif", coarse[None], tags=tags, transform=TO_UTM @ Affine.scale(2))
     return inside
 
 
@@ -198,7 +198,7 @@ def in_web_mercator(folder: Path) -> Path:
 
 
 def rotated(folder: Path) -> Path:
-    return _write(folder / "rotated.tif", rgb(), colors=RGB, photometric="rgb", transform=TO_UTM * Affine.rotation(20))
+    return _write(folder / "rotated.tif", rgb(), colors=RGB, photometric="rgb", transform=TO_UTM @ Affine.rotation(20))
 
 
 def south_up(folder: Path) -> Path:
@@ -209,7 +209,7 @@ def south_up(folder: Path) -> Path:
 def with_gcps(folder: Path) -> Path:
     """Ground control points instead of a transform: the picture lies as in ``picture``."""
     corners = [(0, 0), (0, SIZE), (SIZE, 0), (SIZE, SIZE), (SIZE / 2, SIZE / 2)]
-    points = [GroundControlPoint(row, col, *(TO_UTM * (col, row))) for row, col in corners]
+    points = [GroundControlPoint(row, col, *(TO_UTM @ (col, row))) for row, col in corners]
     return _write(folder / "with gcps.tif", rgb(), colors=RGB, photometric="rgb", transform=None, gcps=points)
 
 

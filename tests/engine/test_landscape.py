@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from geomm_engine.landscape import LAND_COVERS, Landscape, draw_landscape
 from geomm_engine.landscape.noise import cuts, fractal, hashed, parcels, smooth
-from numpy.typing import NDArray
 
 SHAPE = (600, 700)
 FOREST, WATER, CROPS, TOWN, INDUSTRY, GRASSLAND = range(1, 7)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from geomm_engine.contract import ClassEntry, ErrorCode, Level
 from geomm_engine.errors import WordsError
 from geomm_engine.scoring.class_list import checked, preset_ids, presets, read_class_list, with_colors
