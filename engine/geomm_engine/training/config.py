@@ -22,7 +22,8 @@ class PictureSource:
     """``file`` is a zip of class folders, relative to the data folder, "drawn" or "clouds"; ``share`` its part of a batch.
 
     ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
-    (drawn pictures that help the others) counts neither for stopping nor on the card.
+    (drawn pictures that help the others) counts neither for stopping nor on the card. Sets of one ``group`` (their own
+    name, unless said) show the same kind of place: what a class is not, its neighbours in the group tell.
     """
 
     name: str
@@ -32,6 +33,7 @@ class PictureSource:
     share: float
     whole_px: int
     is_measured: bool = True
+    group: str = ""
 
 
 @dataclass(frozen=True)

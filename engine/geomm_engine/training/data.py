@@ -104,9 +104,13 @@ class Lessons:
             )
         self.classes = tuple(classes)
         self.relation = self.captions.relation(classes)
-        set_of = np.array([place for place, item in enumerate(self.training) for _ in item.classes])
+        groups = [source.group or source.name for source in self.config.pictures]
+        names = sorted(set(groups))
+        set_of = np.array(
+            [names.index(group) for group, item in zip(groups, self.training, strict=True) for _ in item.classes]
+        )
         sees = np.stack(
-            [(self.relation[:, set_of == place] == SHOWS).any(axis=1) for place in range(len(self.training))], axis=1
+            [(self.relation[:, set_of == place] == SHOWS).any(axis=1) for place in range(len(names))], axis=1
         )
         # (concept, class): not shown, but the class's set shows this concept nowhere, so nobody looked for it there.
         self.set_of_class = torch.from_numpy(set_of)

@@ -54,6 +54,9 @@ def measure(
         measured.append(Measurement(seen.name, how, "calibration error", error, ""))
         measured += _other_sizes(image, text, lessons, seen, templates)
     measured += _coarse(text, lessons, sets, templates)
+    for place in range(len(lessons.validation)):
+        if place not in lessons.measured_places:
+            measured += _single(image, text, lessons, place, sets[0], templates)
     rejection = fit_rejection(sets, reference_mean, lessons.config.split_seed)
     how = "3–6 of a set's class names prompted, pictures of the others are unknown; 40 draws a set, all classes trained"
     measured.append(Measurement("validation, both sets", how, "unknown AUROC", rejection.auroc, ""))
@@ -134,6 +137,25 @@ def _coarse(text: TextEncoder, lessons: Lessons, sets: list[Seen], templates: tu
     total = int(covered.sum())
     how = f"validation; typed “{', '.join(words)}”, right when the word covers the picture's class"
     return [Measurement(seen.name, how, "top-1", right / total, "", _rounded(metrics.wilson_interval(right, total)))]
+
+
+def _single(
+    image: ImageEncoder, text: TextEncoder, lessons: Lessons, place: int, other: Seen, templates: tuple[str, ...]
+) -> list[Measurement]:
+    """A drawn set's first class, its name typed beside another set's names: how often each is told from the other."""
+    pictures, source = lessons.validation[place], lessons.config.pictures[place]
+    name = lessons.captions.classes[pictures.classes[0]]
+    texts = np.concatenate([other.texts, embed_names(text, [name], templates)])
+    images = embed_pictures(image, pictures.subset(np.flatnonzero(pictures.labels == 0)), source.whole_px)
+    found = int((np.argmax(images @ texts.T, axis=1) == len(other.texts)).sum())
+    wrong = int((np.argmax(other.images @ texts.T, axis=1) == len(other.texts)).sum())
+    how = f"validation; “{name}” typed beside the class names of {other.name}"
+    interval = _rounded(metrics.wilson_interval(found, len(images)))
+    false = _rounded(metrics.wilson_interval(wrong, len(other.labels)))
+    return [
+        Measurement(f"drawn {source.name}", how, f"called {name}", found / len(images), "", interval),
+        Measurement(other.name, how, f"wrongly called {name}", wrong / len(other.labels), "", false),
+    ]
 
 
 def _background(
