@@ -115,7 +115,9 @@ class CardFacts:
 
 @dataclass(frozen=True)
 class ContrastiveConfig:
-    """``cross_set_unsure``: how often a picture is no wrong answer to a concept that its own set never shows.
+    """``captions``: a caption file, beside this module unless its path is absolute.
+
+    ``cross_set_unsure``: how often a picture is no wrong answer to a concept that its own set never shows.
 
     ``anchor_weight``: weight of the loss that pulls both towers to one learnt vector a class; 0 is contrast alone.
     ``absent_captions``: captions a batch that no picture of it answers to.

@@ -71,7 +71,7 @@ class Lessons:
 
     def __init__(self, config: ContrastiveConfig, data: Path) -> None:
         self.config = config
-        self.captions: Captions = read_captions(Path(__file__).with_name(config.captions))
+        self.captions: Captions = read_captions(Path(__file__).parent / config.captions)
         self.tokenizer = load_tokenizer(config, data)
         self.training: list[PictureSet] = []
         self.validation: list[PictureSet] = []
