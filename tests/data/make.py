@@ -27,6 +27,9 @@ SIZE = 256
 UTM = 32633
 TO_UTM = Affine(10.0, 0.0, 345_600.0, 0.0, -10.0, 5_925_120.0)
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+LEVEL_1C = {"PRODUCT_URI": "S2A_MSIL1C_20200706T101031_N0209_R022_T33UUV_20200706T121314.SAFE"}
+"""Says that values are reflectance at the top of the atmosphere, as the drawn landscape's are."""
+
 HOLE = (slice(40, 150), slice(60, 200))
 """Rows and columns without data, in the rasters that have some."""
 
@@ -103,8 +106,7 @@ def picture_with_infrared(folder: Path) -> Path:
 def sentinel2(folder: Path) -> Path:
     """Reflectance × 10000 as Sentinel-2 Level-1C; blue first, as products have it."""
     values = numbers()[[2, 1, 0, 3]]
-    tags = {"PRODUCT_URI": "S2A_MSIL1C_20200706T101031_N0209_R022_T33UUV_20200706T121314.SAFE"}
-    return _write(folder / "sentinel2.tif", values, names=("B02", "B03", "B04", "B08"), tags=tags)
+    return _write(folder / "sentinel2.tif", values, names=("B02", "B03", "B04", "B08"), tags=LEVEL_1C)
 
 
 def sentinel2_with_offset(folder: Path) -> Path:
@@ -116,18 +118,17 @@ def sentinel2_with_offset(folder: Path) -> Path:
 
 def sentinel2_swapped(folder: Path) -> Path:
     """Red, green, blue, near infrared, said to be so: the order of bands must not matter."""
-    tags = {"PRODUCT_URI": "S2A_MSIL1C_20200706T101031_N0209_R022_T33UUV_20200706T121314.SAFE"}
-    return _write(folder / "sentinel2 swapped.tif", numbers(), names=("B04", "B03", "B02", "B08"), tags=tags)
+    return _write(folder / "sentinel2 swapped.tif", numbers(), names=("B04", "B03", "B02", "B08"), tags=LEVEL_1C)
 
 
 def reflectance_float(folder: Path) -> Path:
-    return _write(folder / "reflectance.tif", reflectance(), names=("red", "green", "blue", "nir"))
+    return _write(folder / "reflectance.tif", reflectance(), names=("red", "green", "blue", "nir"), tags=LEVEL_1C)
 
 
 def reflectance_scaled(folder: Path) -> Path:
     """int16 whose scale and offset stand in the file."""
     values = ((reflectance() + 0.1) * 2e4).round().astype(np.int16)
-    path = _write(folder / "reflectance scaled.tif", values, names=("red", "green", "blue", "nir"))
+    path = _write(folder / "reflectance scaled.tif", values, names=("red", "green", "blue", "nir"), tags=LEVEL_1C)
     with rasterio.open(path, "r+") as raster:
         raster.scales, raster.offsets = (5e-5,) * 4, (-0.1,) * 4
     return path
@@ -137,11 +138,10 @@ def single_bands(folder: Path) -> Path:
     """A folder of one file a band: 10 m, and B11 at 20 m."""
     inside = folder / "single bands é"
     inside.mkdir()
-    tags = {"PRODUCT_URI": "S2A_MSIL1C_20200706T101031_N0209_R022_T33UUV_20200706T121314.SAFE"}
     for name, band in zip(("B04", "B03", "B02", "B08"), numbers(), strict=True):
-        _write(inside / f"{name}.tif", band[None], tags=tags)
+        _write(inside / f"{name}.tif", band[None], tags=LEVEL_1C)
     coarse = numbers()[0].reshape(SIZE // 2, 2, SIZE // 2, 2).mean(axis=(1, 3)).astype(np.uint16)
-    _write(inside / "B11.tif", coarse[None], tags=tags, transform=TO_UTM @ Affine.scale(2))
+    _write(inside / "B11.tif", coarse[None], tags=LEVEL_1C, transform=TO_UTM @ Affine.scale(2))
     return inside
 
 
@@ -166,7 +166,9 @@ def with_mask(folder: Path) -> Path:
 
 
 def with_nan(folder: Path) -> Path:
-    return _write(folder / "with NaN.tif", hollow(reflectance(), np.nan), names=("red", "green", "blue", "nir"))
+    return _write(
+        folder / "with NaN.tif", hollow(reflectance(), np.nan), names=("red", "green", "blue", "nir"), tags=LEVEL_1C
+    )
 
 
 def all_nodata(folder: Path) -> Path:
