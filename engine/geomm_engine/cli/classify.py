@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     )
     result = terminal.follow(classify(params))
     result = replace(result, notes=(*remarks, *result.notes))
-    picture = "" if args.no_picture else str(draw_classes(params, result, args.output / "map.png"))
+    picture = "" if args.no_picture else str(draw_classes(params, result, args.output.resolve() / "map.png"))
     terminal.say_notes(result.notes)
     if args.json:
         terminal.print_json(result)

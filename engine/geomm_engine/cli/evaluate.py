@@ -73,8 +73,9 @@ def run_map(args: argparse.Namespace) -> int:
         terminal.print_json(report)
         return 0
     rows = [
-        (name, f"{report.recall[at]:.1%}", f"{report.precision[at]:.1%}", f"{sum(report.confusion[at]):,}")
+        (name, _share(report.recall[at], truth), _share(report.precision[at], said), f"{truth:,}")
         for at, name in enumerate(report.classes)
+        for truth, said in [(sum(report.confusion[at]), sum(row[at] for row in report.confusion))]
     ]
     terminal.print_table(("class", "found", "right", "clear tiles"), rows)
     low, high = report.agreement_interval_95
@@ -83,3 +84,8 @@ def run_map(args: argparse.Namespace) -> int:
         f"(95 %: {low:.1%} – {high:.1%}); {report.agreement_all:.1%} of all {report.tiles:,} tiles"
     )
     return 0
+
+
+def _share(value: float, of: int) -> str:
+    """A share in percent, or a dash where there was nothing to count."""
+    return f"{value:.1%}" if of else "–"
