@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,9 @@ from geomm_engine import __version__
 from geomm_engine.cli import bench, classify, embed, evaluate, models, sample, search, selfcheck, serve, train
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
+
+GDAL_CACHE_MB = "128"
+"""Read by GDAL once, at the first block; its own default is a twentieth of the machine's memory."""
 
 VERBS = (classify, embed, search, models, sample, evaluate, train, bench, serve, selfcheck)
 
@@ -34,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; gives the exit status."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE_MB)
     args = parser().parse_args(arguments)
     try:
         return int(args.run(args))
