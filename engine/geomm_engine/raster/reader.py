@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as FileWindow
@@ -85,14 +85,18 @@ class RasterReader:
     def _mask(
         self, dataset: DatasetReader, window: FileWindow, shape: tuple[int, int], method: Resampling
     ) -> NDArray[np.bool_]:
-        flags = dataset.mask_flag_enums
-        if all(MaskFlags.all_valid in item for item in flags):
-            return np.ones(shape, dtype=bool)
-        if self.stack.ignores_alpha and any(MaskFlags.alpha in item for item in flags):
-            return np.ones(shape, dtype=bool)
-        mask = np.asarray(dataset.dataset_mask(out_shape=shape, window=window, resampling=method))
-        is_opaque_small = any(MaskFlags.alpha in item for item in flags) and dataset.dtypes[0] != "uint8"
-        return mask > 0 if is_opaque_small else mask >= 128  # 16-bit alpha is often 0 and 255, not 0 and 65535
+        valid = np.ones(shape, dtype=bool)
+        if ColorInterp.alpha in dataset.colorinterp and not self.stack.ignores_alpha:
+            index = dataset.colorinterp.index(ColorInterp.alpha) + 1
+            alpha = dataset.read(index, window=window, out_shape=shape, resampling=method)
+            # half of 255; other types are full at 255, 65535 or 1, by the taste of who wrote them
+            valid &= alpha >= 128 if dataset.dtypes[index - 1] == "uint8" else alpha > 0
+        if any(
+            set(item) & {MaskFlags.nodata, MaskFlags.per_dataset} and MaskFlags.alpha not in item
+            for item in dataset.mask_flag_enums
+        ):
+            valid &= dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128
+        return valid
 
     def overview(self, longest_px: int) -> Block:
         """The whole raster thinned to at most ``longest_px`` a side: single pixels, not averages; for looking at."""

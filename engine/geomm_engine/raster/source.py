@@ -25,6 +25,7 @@ from geomm_engine import sensors
 from geomm_engine.contract import ErrorCode, RasterSource
 from geomm_engine.errors import RasterError
 from geomm_engine.grid import PixelGrid
+from geomm_engine.raster.ground import GroundScale
 
 _SAMPLE_PX = 512
 _COLOR_ROLES = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
@@ -230,8 +231,7 @@ def describe(source: RasterSource) -> Stack:
     files = Files(source.paths)
     try:
         opened = [files.get(at) for at in range(len(source.paths))]
-        finest = min(opened, key=lambda dataset: abs(dataset.transform.a * dataset.transform.e))
-        grid = _grid_of(finest)
+        grid = _finest([_grid_of(dataset) for dataset in opened])
         for dataset in opened:
             _check_overlap(dataset, grid, source.paths)
         ignores_alpha = [_is_data_alpha(dataset) for dataset in opened]
@@ -254,6 +254,13 @@ def describe(source: RasterSource) -> Stack:
 
 def _grid_of(dataset: DatasetReader) -> PixelGrid:
     return PixelGrid(dataset.crs.to_wkt(), Affine(*dataset.transform[:6]), (dataset.height, dataset.width))
+
+
+def _finest(grids: list[PixelGrid]) -> PixelGrid:
+    """The grid with the smallest pixels; on the ground where they are not all in one CRS."""
+    if len({grid.crs_wkt for grid in grids}) == 1:
+        return min(grids, key=lambda grid: abs(grid.transform.determinant))
+    return min(grids, key=lambda grid: math.prod(GroundScale(grid).nominal_m_yx()))
 
 
 def _check_overlap(dataset: DatasetReader, grid: PixelGrid, paths: tuple[str, ...]) -> None:

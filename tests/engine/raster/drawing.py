@@ -20,7 +20,14 @@ UTM = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 def write(path: Path, values: NDArray[Any], **options: Any) -> Path:
     """Bands (band, h, w) as GeoTIFF in UTM at 10 m unless told otherwise."""
     count, height, width = values.shape
-    profile = {"driver": "GTiff", "crs": "EPSG:32633", "transform": UTM, "count": count, "height": height, "width": width}
+    profile = {
+        "driver": "GTiff",
+        "crs": "EPSG:32633",
+        "transform": UTM,
+        "count": count,
+        "height": height,
+        "width": width,
+    }
     with rasterio.open(path, "w", **(profile | {"dtype": values.dtype.name} | options)) as raster:
         raster.write(values)
     return path
@@ -48,5 +55,7 @@ def stack_of(*paths: Path, **options: Any) -> Stack:
     return describe(RasterSource(tuple(str(path) for path in paths), **options))
 
 
-def reader_of(*paths: Path, bands: tuple[int, ...] = (0, 1, 2), zero_is_nodata: bool = False, **options: Any) -> RasterReader:
+def reader_of(
+    *paths: Path, bands: tuple[int, ...] = (0, 1, 2), zero_is_nodata: bool = False, **options: Any
+) -> RasterReader:
     return RasterReader(stack_of(*paths, **options), bands, zero_is_nodata=zero_is_nodata)

@@ -106,7 +106,15 @@ def test_zero_is_data_unless_told_otherwise(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("y", "x", "height", "width"),
-    [(-5, -7, 20, 20), (70, 90, 30, 40), (-3, 0, 90, 100), (-300, 30, 700, 5), (79, 99, 40, 40), (-80, -100, 80, 100), (200, 250, 9, 9)],
+    [
+        (-5, -7, 20, 20),
+        (70, 90, 30, 40),
+        (-3, 0, 90, 100),
+        (-300, 30, 700, 5),
+        (79, 99, 40, 40),
+        (-80, -100, 80, 100),
+        (200, 250, 9, 9),
+    ],
 )
 def test_edges_are_mirrored_by_the_rasters_own_pixels(folder: Path, y: int, x: int, height: int, width: int) -> None:
     """A window over the edge is a window of the raster reflected without end, however far it reaches over."""
@@ -163,7 +171,9 @@ def test_averages_do_not_depend_on_the_window(folder: Path, step: int) -> None:
 
 def test_threads_read_what_one_reads(folder: Path) -> None:
     values = random_bands(3, 400, 400)
-    reader = reader_of(write(folder / "threads.tif", values, photometric="rgb", tiled=True, blockxsize=64, blockysize=64))
+    reader = reader_of(
+        write(folder / "threads.tif", values, photometric="rgb", tiled=True, blockxsize=64, blockysize=64)
+    )
     windows = [(y, x) for y in range(0, 400, 40) for x in range(0, 400, 40)] * 2
     with ThreadPoolExecutor(8) as pool:
         blocks = list(pool.map(lambda place: reader.read(*place, 40, 40), windows))

@@ -1,0 +1,43 @@
+"""Band names and product names."""
+
+from __future__ import annotations
+
+import pytest
+
+from geomm_engine.sensors import SENTINEL2_STACKS, is_same_role, product_hint, role_of
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [("B04", "B04"), ("b4", "B04"), ("T33UUV_20200706T101031_B8A_20m", "B8A"), ("B12", "B12"), ("Red", "red"),
+     (" rouge ", "red"), ("NIR", "nir"), ("grün", "green"), ("Near Infrared", "nir"), ("VV", "vv"), ("band 4", ""), ("", ""), ("AB04", ""),
+     ("B40", ""), ("B13", ""), ("scene_of_reddish_soil", "")],
+)  # fmt: skip
+def test_roles_of_names(text: str, role: str) -> None:
+    assert role_of(text) == role
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "is_same"),
+    [("B04", "red", True), ("red", "B04", True), ("B02", "blue", True), ("B08", "nir", True), ("B8A", "nir", False),
+     ("B03", "red", False), ("", "", True), ("green", "green", True)],
+)  # fmt: skip
+def test_what_measures_the_same(have: str, want: str, *, is_same: bool) -> None:
+    assert is_same_role(have, want) is is_same
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "baseline"),
+    [("S2A_MSIL2A_20220706T085611_N0400_R007_T35VLG", "L2A", 400),
+     ("S2B_MSIL1C_20180101T000000_N0206_R001_T01AAA.SAFE", "L1C", 206),
+     ("/data/site/S2L1C.tif", "L1C", 0), ("holiday.tif", "", 0)],
+)  # fmt: skip
+def test_products_by_name(text: str, level: str, baseline: int) -> None:
+    hint = product_hint("before", text, "after")
+    assert (hint.level, hint.baseline) == (level, baseline)
+
+
+def test_stacks_by_count() -> None:
+    assert SENTINEL2_STACKS[12][9:] == ("B09", "B11", "B12")
+    assert SENTINEL2_STACKS[10][:3] == ("B02", "B03", "B04")
+    assert all(len(names) == count for count, names in SENTINEL2_STACKS.items())
