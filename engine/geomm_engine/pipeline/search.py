@@ -19,6 +19,8 @@ from geomm_engine.contract import (
     ExportParams,
     ExportResult,
     Hit,
+    Level,
+    Note,
     SearchParams,
     SearchResult,
 )
@@ -45,6 +47,7 @@ HISTOGRAM_BINS = 64
 _PROPOSED_SHARE = 0.02
 _SHOWN_PERCENTILES = (2.0, 99.8)
 _OUTPUTS = ("score.tif", "hits.gpkg")
+_WEAK_SCORE = 1.5
 
 
 @dataclass(frozen=True)
@@ -202,8 +205,19 @@ def _draw(
         score_max=float(edges[-1]),
         threshold=threshold,
         embed=embedded,
-        notes=embedded.notes if embedded else (),
+        notes=(*_remarks(query, scored), *(embedded.notes if embedded else ())),
     )
+
+
+def _remarks(query: Query, scored: ScoredCells) -> list[Note]:
+    best = float(scored.scores.max())
+    if best >= _WEAK_SCORE:
+        return []
+    text = (
+        f"Even the best tile hardly fits “{query.text}” (score {best:.1f}; what fits reaches 2 and more). "
+        "It may not be here, or the model has not learned the word: try another wording."
+    )
+    return [Note("weak_hits", Level.AMBER, text, {"text": query.text, "score": best})]
 
 
 def proposed_threshold(scores: NDArray[np.float32]) -> float:
