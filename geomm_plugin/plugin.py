@@ -41,7 +41,7 @@ class GeommPlugin(QObject):
         self._action.setCheckable(True)
         self._action.setToolTip(self.tr("GeoMM: class maps and search by words"))
         self._action.triggered.connect(self.show_dock)
-        self._iface.addRasterToolBarIcon(self._action)
+        self._iface.addToolBarIcon(self._action)
         self._iface.addPluginToRasterMenu("GeoMM", self._action)
         self._factory = OptionsFactory(self._devices, self._on_options)
         self._iface.registerOptionsWidgetFactory(self._factory)
@@ -55,7 +55,7 @@ class GeommPlugin(QObject):
             self._iface.unregisterOptionsWidgetFactory(self._factory)
             self._factory = None
         if self._action is not None:
-            self._iface.removeRasterToolBarIcon(self._action)
+            self._iface.removeToolBarIcon(self._action)
             self._iface.removePluginRasterMenu("GeoMM", self._action)
             self._action.deleteLater()
             self._action = None

@@ -62,6 +62,7 @@ class ResultLayers(Translated):
             self._publish_classify(run, run.result, group)
         else:
             self._publish_search(run, run.result, group)
+        group.setExpanded(True)
         return group
 
     def _publish_classify(self, run: Run, result: contract.ClassifyResult, group: QgsLayerTreeGroup) -> None:
@@ -141,7 +142,15 @@ class ResultLayers(Translated):
             name = f"{run.clock} {_short(run.words)} · {run.layer_name}"
             group = QgsProject.instance().layerTreeRoot().insertGroup(0, name)
             group.setCustomProperty(GROUP_PROPERTY, run.id)
+            self._hide_others(run.id)
         return group
+
+    def _hide_others(self, run_id: str) -> None:
+        """Unticks the groups of earlier runs: results on top of results cannot be read."""
+        for group in QgsProject.instance().layerTreeRoot().findGroups():
+            if group.customProperty(GROUP_PROPERTY) not in (None, "", run_id):
+                group.setItemVisibilityChecked(False)
+                group.setExpanded(False)
 
     def _add(self, layer: QgsMapLayer, run: Run, kind: str, group: QgsLayerTreeGroup, *, is_visible: bool = True) -> None:
         layer.setCustomProperty(RUN_PROPERTY, run.id)

@@ -6,8 +6,8 @@ from typing import List, Optional, Sequence, Tuple
 
 from qgis.gui import QgsColorButton
 from qgis.PyQt.QtCore import QEvent, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence
-from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
+from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QHBoxLayout, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from ..class_list import PALETTE, colored, parse_class_list, split_words
 from ..client.contract import ClassEntry
@@ -91,22 +91,25 @@ class ClassTable(QTableWidget):
         button.setMinimumSize(QSize(20, 18))
         button.setAutoRaise(True)
         button.colorChanged.connect(lambda _color: self.changed.emit())
-        self.setCellWidget(row, COLOR, button)
+        self.setCellWidget(row, COLOR, _centred(button))
 
     def _append_empty(self) -> None:
         used = {self._color(row) for row in range(self.rowCount())}
         color = next((item for item in PALETTE if item not in used), PALETTE[self.rowCount() % len(PALETTE)])
         self._append(ClassEntry("", (), color))
         row = self.rowCount() - 1
-        self.cellWidget(row, COLOR).setVisible(False)
+        self._button(row).setVisible(False)
+        self.item(row, NAME).setToolTip(self.tr("Type here to add a class"))
 
     def _text(self, row: int, column: int) -> str:
         item = self.item(row, column)
         return item.text().strip() if item is not None else ""
 
     def _color(self, row: int) -> str:
-        button = self.cellWidget(row, COLOR)
-        return button.color().name() if isinstance(button, QgsColorButton) else ""
+        return self._button(row).color().name()
+
+    def _button(self, row: int) -> QgsColorButton:
+        return self.cellWidget(row, COLOR).findChild(QgsColorButton)
 
     def _on_item(self, item: QTableWidgetItem) -> None:
         if item.column() == NAME and item.row() == self.rowCount() - 1 and item.text().strip():
@@ -117,11 +120,10 @@ class ClassTable(QTableWidget):
         """A name was typed into the empty row: it gets its colour, and a new empty row follows."""
         taken = [self._color(other) for other in range(row)]
         entry = colored([ClassEntry(self._text(row, NAME))], taken)[0]
-        button = self.cellWidget(row, COLOR)
+        button = self._button(row)
         self.blockSignals(True)
-        if isinstance(button, QgsColorButton):
-            button.setColor(QColor(entry.color))
-            button.setVisible(True)
+        button.setColor(QColor(entry.color))
+        button.setVisible(True)
         self._append_empty()
         self.blockSignals(False)
         self._fit()
@@ -160,7 +162,31 @@ class ClassTable(QTableWidget):
         else:
             super().keyPressEvent(event)
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The empty row says what it is for."""
+        super().paintEvent(event)
+        row = self.rowCount() - 1
+        if row < 0 or self._text(row, NAME) or self.state() == QAbstractItemView.State.EditingState:
+            return
+        painter = QPainter(self.viewport())
+        color = self.palette().color(QPalette.ColorRole.Text)
+        color.setAlpha(110)
+        painter.setPen(color)
+        place = self.visualItemRect(self.item(row, NAME)).adjusted(4, 0, 0, 0)
+        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.tr("add a class …"))
+        painter.end()
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._fit()
+
+
+def _centred(button: QgsColorButton) -> QWidget:
+    """A cell for a button: a table shows its cell widgets always, so the button is shown and hidden inside one."""
+    cell = QWidget()
+    row = QHBoxLayout(cell)
+    row.setContentsMargins(4, 2, 2, 2)
+    row.addWidget(button)
+    button.setParent(cell)
+    return cell

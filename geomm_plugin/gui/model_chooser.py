@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from .. import paths
 from ..client.contract import ModelSummary
 from . import look
 
@@ -25,8 +27,8 @@ class ModelChooser(QWidget):
         self.box.setAccessibleName(self.tr("Model"))
         self.box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.box.currentIndexChanged.connect(lambda _index: self.changed.emit())
-        self._info = look.tool_button(self, "geommModelInfo", self.tr("What is known of this model"), self._show_card, "/mActionIdentify.svg")
-        self._info.setIcon(look.theme_icon("/mIconInfo.svg"))
+        self._info = look.tool_button(self, "geommModelInfo", self.tr("What is known of this model"), self._show_card)
+        self._info.setIcon(QIcon(paths.resource("icons", "info.svg")))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
