@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +121,8 @@ class EmbeddingIndex:
                     "Choose an empty or a new folder for the index.",
                     path=str(path),
                 )
-            return cls(path, manifest, _make(path, manifest))
+            _make(path, manifest)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> EmbeddingIndex:
@@ -129,25 +133,34 @@ class EmbeddingIndex:
         """
         try:
             group = zarr.open_group(path, mode="r+")
-            manifest = decode(Manifest, group.attrs.asdict().get("geomm"), "manifest")
-        except (OSError, KeyError, ValueError, ContractError) as problem:
+        except (OSError, KeyError, ValueError) as problem:
             raise StoreError(
                 ErrorCode.INDEX_MISSING,
                 f"There is no index in {path}.",
                 "Make one with “geomm embed RASTER --index DIR”, or choose the folder that holds it.",
                 path=str(path),
             ) from problem
-        if manifest.format != FORMAT:
+        about = group.attrs.asdict().get("geomm")
+        found = about.get("format") if isinstance(about, dict) else None
+        if found != FORMAT:
             raise StoreError(
                 ErrorCode.INDEX_INCOMPATIBLE,
-                f"The index {path} has format {manifest.format}; this engine reads {FORMAT}.",
-                "Embed the raster again into a new folder.",
+                f"The index {path} has format {found}; this engine reads {FORMAT}."
+                if found
+                else f"The folder {path} holds a Zarr group that is no index.",
+                "Choose another folder for the index.",
+                path=str(path),
             )
+        try:
+            manifest = decode(Manifest, about, "manifest")
+        except ContractError as problem:
+            raise _damaged(path, problem) from problem
         return cls(path, manifest, group)
 
     def done(self) -> set[Chunk]:
         """The chunks that are committed."""
-        corners = np.isfinite(np.asarray(self._valid[::CHUNK_CELLS, ::CHUNK_CELLS]))
+        with _decoding(self.path):
+            corners = np.isfinite(np.asarray(self._valid[::CHUNK_CELLS, ::CHUNK_CELLS]))
         return {Chunk(int(row), int(col)) for row, col in zip(*np.nonzero(corners), strict=True)}
 
     def write(self, chunk: Chunk, data: ChunkData) -> None:
@@ -161,7 +174,7 @@ class EmbeddingIndex:
         with writing(self.path):
             self._vectors[rows, cols] = data.vectors.astype(np.float16)
             self._mask[detail_rows, detail_cols] = data.mask.astype(np.uint8)
-            self._valid[rows, cols] = data.valid_share.astype(np.float16)
+            self._valid[rows, cols] = data.valid_share
 
     def read(self, first_row: int, first_col: int, rows: int, cols: int) -> ChunkData:
         """A block of cells, cut at the lattice's edges."""
@@ -169,11 +182,12 @@ class EmbeddingIndex:
         detail_y, detail_x = self.grid.detail_yx
         mask_rows = slice(first_row * detail_y, (first_row + rows) * detail_y)
         mask_cols = slice(first_col * detail_x, (first_col + cols) * detail_x)
-        return ChunkData(
-            np.asarray(self._vectors[span_rows, span_cols], dtype=np.float32),
-            np.asarray(self._valid[span_rows, span_cols], dtype=np.float32),
-            np.asarray(self._mask[mask_rows, mask_cols], dtype=bool),
-        )
+        with _decoding(self.path):
+            return ChunkData(
+                np.asarray(self._vectors[span_rows, span_cols], dtype=np.float32),
+                np.asarray(self._valid[span_rows, span_cols], dtype=np.float32),
+                np.asarray(self._mask[mask_rows, mask_cols], dtype=bool),
+            )
 
     def blocks(self, chunks: set[Chunk] | None = None) -> Iterator[tuple[Chunk, ChunkData]]:
         """The committed chunks (all, or those named), in reading order."""
@@ -201,7 +215,22 @@ def _array(group: zarr.Group, name: str) -> Any:
     return group[name]
 
 
-def _make(path: Path, manifest: Manifest) -> zarr.Group:
+def _make(path: Path, manifest: Manifest) -> None:
+    """Make an empty index; it appears whole or not at all, since half of one could neither be opened nor made again."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _make_arrays(draft, manifest)
+        if path.exists():
+            path.rmdir()
+        draft.rename(path)
+    except OSError:
+        if not (path / _GROUP_FILE).exists():  # else somebody else was quicker, with the same or not: opening will tell
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _make_arrays(path: Path, manifest: Manifest) -> None:
     rows, cols = manifest.grid.shape_yx
     detail_y, detail_x = manifest.grid.detail_yx
     group = zarr.create_group(path)
@@ -225,12 +254,28 @@ def _make(path: Path, manifest: Manifest) -> zarr.Group:
         "valid_share",
         shape=(rows, cols),
         chunks=(CHUNK_CELLS, CHUNK_CELLS),
-        dtype="float16",
+        dtype="float32",  # a share just below one half must not be rounded up to it
         fill_value=np.nan,
         dimension_names=("row", "col"),
     )
     group.attrs["geomm"] = encode(manifest)
-    return group
+
+
+def _damaged(path: Path, problem: Exception) -> StoreError:
+    return StoreError(
+        ErrorCode.INDEX_INCOMPATIBLE,
+        f"The index {path} is damaged: {problem}.",
+        "Delete this folder and embed the raster again.",
+        path=str(path),
+    )
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as problem:
+        raise _damaged(path, problem) from problem
 
 
 def _difference(found: Manifest, wanted: Manifest) -> str:
