@@ -62,6 +62,7 @@ class ResultLayers(Translated):
             self._publish_classify(run, run.result, group)
         else:
             self._publish_search(run, run.result, group)
+        group.setExpanded(False)  # the view forgets a group that was empty for a moment
         group.setExpanded(True)
         return group
 

@@ -99,8 +99,7 @@ class ClassifyPanel(QWidget):
     def _make_options(self) -> QWidget:
         box = QgsCollapsibleGroupBoxBasic(self.tr("Options"), self)
         box.setObjectName("geommClassifyOptions")
-        self.unknown = QCheckBox(self.tr("Leave unknown places empty"), box)
-        self.unknown.setToolTip(self.tr("Places that look like none of the classes are not given one"))
+        self.unknown = QCheckBox(self.tr("Mark places that look like none of these as unknown"), box)
         self.unknown.setChecked(True)
         self.smooth = QCheckBox(self.tr("Smooth: neighbours that look alike belong together"), box)
         self.smooth.setChecked(True)

@@ -47,7 +47,7 @@ class ClassifyLayer(GeommAlgorithm):
             "this computer.\n\nClasses: names separated by commas. After a colon may follow other words for the same class, "
             "separated by “|”; a leading “!” makes a class negative: it is recognised but never shown. "
             "Example: forest: woodland|trees, water, town, !cloud\n\n"
-            "Unknown: places that look like none of the classes stay empty.\nSmooth: neighbours that look alike are "
+            "Unknown: places that look like none of the classes become a class of their own.\nSmooth: neighbours that look alike are "
             "given the same class.\n\nThe image is embedded once; asking again with other words takes moments."
         )
 
@@ -56,7 +56,7 @@ class ClassifyLayer(GeommAlgorithm):
         self.addParameter(QgsProcessingParameterString(self.CLASSES, self.tr("Classes"), defaultValue="forest, water, crops, town"))
         self._add_area()
         self._add_model_and_unit()
-        self._add_advanced(QgsProcessingParameterBoolean(self.UNKNOWN, self.tr("Leave unknown places empty"), True))
+        self._add_advanced(QgsProcessingParameterBoolean(self.UNKNOWN, self.tr("Mark places that look like none of the classes as unknown"), True))
         self._add_advanced(QgsProcessingParameterBoolean(self.SMOOTH, self.tr("Smooth by likeness"), True))
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Class map")))
         confidence = QgsProcessingParameterRasterDestination(self.CONFIDENCE, self.tr("How sure"), optional=True, createByDefault=False)
