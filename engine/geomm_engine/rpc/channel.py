@@ -77,6 +77,6 @@ class Channel:
 def _parsed(item: bytes) -> Message | Malformed:
     try:
         message = json.loads(item)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         return Malformed(str(problem))
     return message if isinstance(message, dict) else Malformed("a JSON object is expected")

@@ -52,7 +52,7 @@ class Dispatcher:
                     self._step(self._jobs[0])
         finally:
             for job in self._jobs:
-                job.steps.close()
+                _close(job)
 
     def _take_messages(self) -> None:
         while not self._is_over:
@@ -103,7 +103,7 @@ class Dispatcher:
             return
         for job in [job for job in self._jobs if job.id == wanted]:
             self._jobs.remove(job)
-            job.steps.close()
+            _close(job)
             self._answer_failure(job.id, Cancelled())
 
     def _step(self, job: RunningJob) -> None:
@@ -111,7 +111,7 @@ class Dispatcher:
             item = next(job.steps)
         except StopIteration as end:
             self._jobs.popleft()
-            self._channel.send(contract.response(job.id, end.value))
+            self._answer(job.id, end.value)
         except Exception as problem:  # noqa: BLE001 - the dispatcher answers for everything that a job can do
             self._jobs.popleft()
             self._answer_failure(job.id, problem)
@@ -129,6 +129,12 @@ class Dispatcher:
         job.told_s, job.told_stage = now_s, item.stage
         progress = ProgressNote(job.id, item.stage, item.done, item.total, round(item.rate, 2), round(item.eta_s, 2))
         self._channel.send(contract.notification(contract.PROGRESS, progress))
+
+    def _answer(self, id_: int, result: Any) -> None:
+        try:
+            self._channel.send(contract.response(id_, result))
+        except (TypeError, ValueError) as problem:  # a result that is no JSON must not end the engine
+            self._answer_failure(id_, problem)
 
     def _answer_failure(self, id_: int, problem: Exception) -> None:
         if isinstance(problem, EngineError):
@@ -149,3 +155,11 @@ class Dispatcher:
         self, id_: int | None, code: ErrorCode, text: str, cure: str = "", facts: contract.Facts | None = None
     ) -> None:
         self._channel.send(contract.error_response(id_, code, text, cure, facts))
+
+
+def _close(job: RunningJob) -> None:
+    """End a job; what goes wrong as it cleans up is logged, since there is nobody left to tell."""
+    try:
+        job.steps.close()
+    except Exception:
+        log.exception("job %s failed while it was ended", job.id)

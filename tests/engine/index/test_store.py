@@ -193,7 +193,7 @@ def test_death_while_an_index_is_made_leaves_room_for_it(folder: Path, monkeypat
         zarr.create_group(path)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # noqa: PT012
         patched.setattr(store, "_make_arrays", dying)
         EmbeddingIndex.create(folder / "index", manifest())
     assert list(folder.iterdir()) == []
@@ -220,7 +220,7 @@ def test_whoever_comes_second_joins_in(folder: Path, monkeypatch: pytest.MonkeyP
 def test_a_damaged_file_is_named_as_such(folder: Path, name: str) -> None:
     fill(EmbeddingIndex.create(folder / "index", manifest()))
     (folder / "index" / name).write_bytes(b"no such thing")
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreError) as caught:  # noqa: PT012
         index = EmbeddingIndex.open(folder / "index")
         index.done()
         index.read(0, 0, 4, 4)
