@@ -17,7 +17,7 @@ from .client import contract
 SCOPE = "geomm"
 RUNS_KEY = "/runs"
 STATE_KEY = "/state"
-KEPT_RUNS = 50
+KEPT_RUNS = 30
 
 
 @dataclass(frozen=True)

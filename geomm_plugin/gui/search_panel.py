@@ -168,7 +168,10 @@ class SearchPanel(QWidget):
             self.threshold_moved.emit(self._run, self.histogram.threshold)
 
     def _show_cut(self) -> None:
-        self._cut.setText(words_for_cut(self.histogram, self.tr("top {share:.1%}: {tiles} tiles")))
+        text = self.tr("top {share:.1%}: {tiles} tiles")
+        if self._run is not None and self.histogram.tiles() > len(self._run.result.hits):
+            text = self.tr("top {share:.1%}: {tiles} tiles, {listed} listed").replace("{listed}", f"{len(self._run.result.hits):,}")
+        self._cut.setText(words_for_cut(self.histogram, text))
         self._cut.setToolTip(words_for_cut(self.histogram, self.tr("Score of at least {score:.4f}")))
         if self._run is not None:
             for place, hit in enumerate(self._run.result.hits):

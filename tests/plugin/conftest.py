@@ -55,3 +55,71 @@ def work_dir(tmp_path):
     folder = tmp_path / "œuvre é 1"
     folder.mkdir()
     return folder
+
+
+ENGINE = ROOT / ".venv" / "engine" / "bin" / "geomm"
+
+
+@pytest.fixture
+def real_engine(monkeypatch):
+    """The engine of this checkout, for whoever looks for one."""
+    if not ENGINE.exists():
+        pytest.skip("no engine: run make setup")
+    monkeypatch.setenv("GEOMM_ENGINE", str(ENGINE))
+    monkeypatch.setenv("GEOMM_CACHE_DIR", str(_HOME / "engine cache é"))
+    return str(ENGINE)
+
+
+@pytest.fixture
+def fake_engine(monkeypatch):
+    """``fake_engine("slow")``: the plugin finds this fake instead of an engine."""
+
+    def use(name: str) -> None:
+        monkeypatch.setattr("geomm_plugin.session.find_engine", lambda _settings=None: engine_command(name))
+
+    return use
+
+
+def draw_raster(path: Path, *, size=256, bands=("red", "green", "blue"), origin=(500_000.0, 5_600_000.0), pixel_m=10.0) -> Path:
+    """A byte GeoTIFF in UTM 32N: a lake in a field, with described bands."""
+    from osgeo import gdal, osr
+
+    gdal.UseExceptions()
+    crs = osr.SpatialReference()
+    crs.ImportFromEPSG(32632)
+    raster = gdal.GetDriverByName("GTiff").Create(str(path), size, size, len(bands), gdal.GDT_Byte)
+    raster.SetGeoTransform((origin[0], pixel_m, 0, origin[1], 0, -pixel_m))
+    raster.SetProjection(crs.ExportToWkt())
+    for number, name in enumerate(bands, 1):
+        band = raster.GetRasterBand(number)
+        band.SetDescription(name)
+        field, lake = (90, 130, 60)[(number - 1) % 3], (20, 40, 70)[(number - 1) % 3]
+        for row in range(size):
+            line = bytes(lake if col < size // 2 else field + (7 * row + 3 * col) % 11 for col in range(size))
+            band.WriteRaster(0, row, size, 1, line)
+    raster = None
+    return path
+
+
+@pytest.fixture
+def raster_path(work_dir):
+    return draw_raster(work_dir / "image é.tif")
+
+
+@pytest.fixture
+def project(qgis_app):
+    """An empty project, empty again afterwards."""
+    from qgis.core import QgsProject
+
+    QgsProject.instance().clear()
+    yield QgsProject.instance()
+    QgsProject.instance().clear()
+
+
+@pytest.fixture
+def raster_layer(project, raster_path):
+    from qgis.core import QgsRasterLayer
+
+    layer = QgsRasterLayer(str(raster_path), "image é")
+    project.addMapLayer(layer)
+    return layer
