@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -64,7 +65,9 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Warm-up, then a cosine down to a hundredth. ``patience`` counts checks without a better text metric; 0 is for ever.
+    """Warm-up, then a cosine down to a hundredth; then, for ``cool_steps``, a second one from ``cool_learning_rate``.
+
+    ``patience`` counts checks without a better text metric; 0 is for ever.
 
     ``stop_after`` ends a run early, as an interruption would: to be resumed.
     """
@@ -77,6 +80,25 @@ class Schedule:
     check_every: int
     patience: int = 0
     stop_after: int = 0
+    cool_steps: int = 0
+    cool_learning_rate: float = 0.0
+
+    @property
+    def all_steps(self) -> int:
+        return self.steps + self.cool_steps
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of the step with this number, from 0."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        if step < self.steps:
+            return self.learning_rate * _cosine((step - self.warmup) / max(1, self.steps - self.warmup))
+        return self.cool_learning_rate * _cosine((step - self.steps) / max(1, self.cool_steps))
+
+
+def _cosine(part: float) -> float:
+    """From 1 down to a hundredth as ``part`` goes from 0 to 1."""
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +64,7 @@ class Trainer:
     def learn(self, batch: Batch) -> float:
         """One step; gives the loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self.config.schedule.rate_at(self.step)
         self.network.train()
         loss = self.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
@@ -92,13 +91,6 @@ class Trainer:
         return loss + self.config.anchor_weight * anchor_loss(
             image_vector, text_vector, anchors, self.network.scale, labels, sets, shows
         )
-
-    def _learning_rate(self) -> float:
-        schedule = self.config.schedule
-        if self.step < schedule.warmup:
-            return schedule.learning_rate * (self.step + 1) / schedule.warmup
-        part = (self.step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
-        return schedule.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
 
     def _follow(self) -> None:
         """The averaged network moves a little towards the trained one; faster at first."""
@@ -202,14 +194,14 @@ def train_contrastive(
 
 def _steps(trainer: Trainer, run: RunFolder) -> Job[None]:
     schedule = trainer.config.schedule
-    watch = Stopwatch("train", schedule.steps, trainer.step)
-    last = schedule.stop_after or schedule.steps
+    watch = Stopwatch("train", schedule.all_steps, trainer.step)
+    last = schedule.stop_after or schedule.all_steps
     while trainer.step < last:
         started_s = time.monotonic()
         trainer.learn(trainer.lessons.batch(trainer.random))
         trainer.elapsed_s += time.monotonic() - started_s
         yield watch.step()
-        if trainer.step % schedule.check_every == 0 or trainer.step == schedule.steps:
+        if trainer.step % schedule.check_every == 0 or trainer.step == schedule.all_steps:
             _look(trainer, run)
             save_atomically(trainer.state(), run.checkpoint)
             if schedule.patience and trainer.step - trainer.best_step >= schedule.patience * schedule.check_every:

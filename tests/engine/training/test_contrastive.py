@@ -12,7 +12,7 @@ import torch
 
 from geomm_engine.errors import EngineError
 from geomm_engine.progress import Progress, run
-from geomm_engine.training.config import RECIPES, find_config, read_config
+from geomm_engine.training.config import RECIPES, Schedule, find_config, read_config
 from geomm_engine.training.contrastive import Trainer, train_contrastive
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.losses import contrastive_loss
@@ -135,3 +135,15 @@ def test_shipped_recipes_are_valid() -> None:
     assert {path.stem for path in RECIPES.glob("*.toml")} >= {"geomm_nano", "drawn"}
     for path in RECIPES.glob("*.toml"):
         read_config(path)
+
+
+def test_learning_rate_warms_up_falls_and_cools() -> None:
+    schedule = Schedule(
+        steps=100, learning_rate=1.0, warmup=10, weight_decay=0.0, averaging=0.9, check_every=10, cool_steps=50,
+        cool_learning_rate=0.2,
+    )  # fmt: skip
+    assert schedule.all_steps == 150
+    assert [schedule.rate_at(step) for step in (0, 9, 10, 55)] == pytest.approx([0.1, 1.0, 1.0, 0.505])
+    assert schedule.rate_at(99) == pytest.approx(0.01, abs=1e-3)
+    assert schedule.rate_at(100) == pytest.approx(0.2)
+    assert schedule.rate_at(149) == pytest.approx(0.002, abs=1e-3)
