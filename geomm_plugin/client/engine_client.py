@@ -66,6 +66,7 @@ class EngineClient(QObject):
         self._unsent: List[Call] = []
         self._next_id = 1
         self._garbage = 0
+        self._is_disposed = False
         self._crash_times: List[float] = []
         self._pending_failure: Optional[Failure] = None
         self.hello: Optional[contract.InitializeResult] = None
@@ -129,7 +130,7 @@ class EngineClient(QObject):
 
     def start(self) -> None:
         """Starts the engine if it is not running; failures arrive by state and by the waiting calls."""
-        if self._process is not None:
+        if self._process is not None or self._is_disposed:
             return
         now = time.monotonic()
         self._crash_times = [moment for moment in self._crash_times if now - moment < RESTART_WINDOW_S]
@@ -171,6 +172,7 @@ class EngineClient(QObject):
 
     def dispose(self) -> None:
         """For unload: waiting calls are dropped in silence, the process ends on its own."""
+        self._is_disposed = True
         self._handshake_timer.stop()
         self._cancel_timer.stop()
         self._calls.clear()

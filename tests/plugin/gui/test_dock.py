@@ -1,0 +1,242 @@
+"""The dock with an engine: from a click to a styled layer, and what it says when things go wrong."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsSingleBandPseudoColorRenderer
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
+
+from geomm_plugin import layers, paths
+from geomm_plugin.client.contract import Level
+from geomm_plugin.client.engine_client import EngineState
+from geomm_plugin.gui.dock import GeommDock
+from geomm_plugin.session import Session
+
+LONG_MS = 120_000
+
+
+@pytest.fixture
+def make_dock(qgis_app, qtbot, project, work_dir, monkeypatch):
+    """A shown dock over a canvas; results go below the test's folder."""
+    made = []
+    monkeypatch.setattr(paths, "results_dir", lambda chosen="": str(work_dir / "results é"))
+
+    def make():
+        canvas = QgsMapCanvas()
+        session = Session()
+        dock = GeommDock(session, canvas)
+        dock.resize(400, 900)
+        dock.show()
+        made.append((dock, session, canvas))
+        return dock
+
+    yield make
+    for dock, session, canvas in made:
+        dock.dispose()
+        session.dispose()
+        dock.deleteLater()
+        canvas.deleteLater()
+
+
+def notice(dock):
+    return dock.notice.text if not dock.notice.isHidden() else ""
+
+
+def click(qtbot, dock, name):
+    qtbot.mouseClick(dock.findChild(QPushButton, name), Qt.MouseButton.LeftButton)
+
+
+def run_and_wait(qtbot, dock, name="geommClassifyButton"):
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    with qtbot.waitSignal(dock.session.run_published, timeout=LONG_MS) as published:
+        click(qtbot, dock, name)
+    return published.args[0]
+
+
+@pytest.fixture(params=["well_behaved", "real"])
+def any_engine(request, fake_engine):
+    """The whole path with the fake and with the engine itself."""
+    if request.param == "real":
+        request.getfixturevalue("real_engine")
+    else:
+        fake_engine(request.param)
+    return request.param
+
+
+def test_first_click_gives_a_styled_group(make_dock, qtbot, any_engine, raster_layer):
+    dock = make_dock()
+    run = run_and_wait(qtbot, dock)
+    group = dock.session.layers.group(run.id)
+    assert group is QgsProject.instance().layerTreeRoot().children()[0]
+    kinds = {node.layer().customProperty(layers.KIND_PROPERTY): node for node in group.findLayers()}
+    assert set(kinds) == {"tiles", "class", "confidence"}
+    class_map = kinds["class"].layer()
+    assert isinstance(class_map.renderer(), QgsPalettedRasterRenderer)
+    names = {entry.label: entry.color.name() for entry in class_map.renderer().classes()}
+    assert {row.name for row in run.result.classes} == set(names)
+    chosen = {entry.name: entry.color for entry in dock.classify.classes()}
+    assert all(names[name] == color for name, color in chosen.items() if name in names)
+    assert kinds["class"].itemVisibilityChecked() and not kinds["tiles"].itemVisibilityChecked()
+    assert "forest" in class_map.metadata().abstract()
+    assert class_map.customProperty(layers.RUN_PROPERTY) == run.id
+    assert Path(run.output_dir, "class.qml").exists()
+    assert dock.classify.legend.topLevelItemCount() == len(run.result.classes)
+    assert notice(dock) == ""
+    assert dock.session.layers.layer(run.id, "partial") is None
+
+
+def test_search_threshold_restyles_without_the_engine(make_dock, qtbot, any_engine, raster_layer):
+    dock = make_dock()
+    dock.search.text.setText("water")
+    dock.tabs.setCurrentWidget(dock.search)
+    run = run_and_wait(qtbot, dock, "geommSearchButton")
+    score, hits = (dock.session.layers.layer(run.id, kind) for kind in ("score", "hits"))
+    assert isinstance(score.renderer(), QgsSingleBandPseudoColorRenderer)
+    assert dock.search.table.rowCount() == len(run.result.hits)
+    sent = []
+    dock.session.client.send = lambda *args: sent.append(args)
+    middle = (run.result.score_min + run.result.score_max) / 2
+    with qtbot.waitSignal(dock.search.threshold_moved, timeout=LONG_MS):
+        dock.search.histogram.set_threshold(middle)
+    assert score.renderer().classificationMin() == pytest.approx(middle)
+    assert repr(middle) in hits.renderer().rootRule().children()[0].filterExpression()
+    shown = [row for row in range(dock.search.table.rowCount()) if not dock.search.table.isRowHidden(row)]
+    assert len(shown) == sum(hit.score >= middle for hit in run.result.hits)
+    assert sent == []
+    del dock.session.client.send
+
+
+def test_export_writes_a_geopackage(make_dock, qtbot, real_engine, raster_layer, work_dir, monkeypatch):
+    dock = make_dock()
+    dock.search.text.setText("water")
+    dock.tabs.setCurrentWidget(dock.search)
+    run = run_and_wait(qtbot, dock, "geommSearchButton")
+    path = str(work_dir / "found é.gpkg")
+    monkeypatch.setattr("geomm_plugin.gui.exporting.QFileDialog.getSaveFileName", lambda *_args: (path, ""))
+    click(qtbot, dock, "geommSearchExport")
+    qtbot.waitUntil(lambda: "tiles written" in notice(dock), timeout=LONG_MS)
+    assert Path(path).stat().st_size > 0
+
+
+def test_the_tiles_of_a_class_map_are_copied(make_dock, qtbot, fake_engine, raster_layer, work_dir, monkeypatch):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    run = run_and_wait(qtbot, dock)
+    path = work_dir / "tiles é.gpkg"
+    monkeypatch.setattr("geomm_plugin.gui.exporting.QFileDialog.getSaveFileName", lambda *_args: (str(path)[:-5], ""))
+    click(qtbot, dock, "geommClassifyExport")
+    qtbot.waitUntil(lambda: "tiles written" in notice(dock), timeout=LONG_MS)
+    assert path.read_bytes() == Path(run.result.tiles_path).read_bytes()
+
+
+@pytest.mark.parametrize("engine", ["slow", "real"])
+def test_a_killed_engine_is_said_and_the_next_run_works(make_dock, qtbot, fake_engine, raster_layer, engine, request):
+    if engine == "real":
+        request.getfixturevalue("real_engine")
+    else:
+        fake_engine(engine)
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    with qtbot.waitSignal(dock.session.queue.started, timeout=LONG_MS):
+        click(qtbot, dock, "geommClassifyButton")
+    os.kill(dock.session.client.pid(), signal.SIGKILL)
+    qtbot.waitUntil(lambda: "stopped unexpectedly" in notice(dock), timeout=LONG_MS)
+    assert "Run again" in notice(dock)
+    assert dock.progress.isHidden()
+    if engine == "slow":
+        fake_engine("well_behaved")
+    with qtbot.waitSignal(dock.session.run_published, timeout=LONG_MS):
+        click(qtbot, dock, "geommClassifyButton")
+    assert notice(dock) == ""
+
+
+def test_cancel_leaves_no_empty_group(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("slow")
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    click(qtbot, dock, "geommClassifyButton")
+    qtbot.waitUntil(lambda: "of 400" in dock.progress.findChild(QLabel, "geommProgressText").text(), timeout=LONG_MS)
+    with qtbot.waitSignal(dock.session.queue.failed, timeout=LONG_MS):
+        click(qtbot, dock, "geommCancel")
+    assert "cancelled" in notice(dock)
+    assert QgsProject.instance().layerTreeRoot().findGroups() == []
+
+
+def test_preflight_asks_for_the_unit_and_takes_the_answer(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    line = dock.target.line
+    qtbot.waitUntil(lambda: line.level is Level.AMBER, timeout=LONG_MS)
+    assert not line.unit_box.isHidden() and line.unit_box.isVisible()
+    line.unit_box.setCurrentIndex(line.unit_box.findData("display"))
+    line.unit_box.activated.emit(line.unit_box.currentIndex())
+    qtbot.waitUntil(lambda: line.level is Level.GREEN, timeout=LONG_MS)
+    assert raster_layer.customProperty(layers.UNIT_PROPERTY) == "display"
+
+
+def test_no_engine_shows_the_friendly_page(make_dock, qtbot, monkeypatch):
+    monkeypatch.setattr("geomm_plugin.session.find_engine", lambda _settings=None: None)
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.engine_page.isVisible(), timeout=LONG_MS)
+    assert dock.session.client.state is EngineState.ABSENT
+
+
+def test_an_engine_that_dies_at_start_is_explained(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("dies_at_start")
+    dock = make_dock()
+    qtbot.waitUntil(lambda: "stopped unexpectedly" in notice(dock), timeout=LONG_MS)
+    assert dock.findChild(QPushButton, "geommNoticeDetails").isVisible()
+
+
+def test_nothing_to_do_is_said_not_done(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    dock.classify.table.set_entries(())
+    click(qtbot, dock, "geommClassifyButton")
+    assert "at least one class" in notice(dock)
+    dock.tabs.setCurrentWidget(dock.search)
+    click(qtbot, dock, "geommSearchButton")
+    assert "Type what to look for" in notice(dock)
+    dock.search.text.setText("x")
+    dock.target.layer_list.tick(set())
+    click(qtbot, dock, "geommSearchButton")
+    assert "Tick a layer" in notice(dock)
+
+
+def test_everything_is_kept_with_the_project(make_dock, qtbot, fake_engine, raster_layer, work_dir):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    run = run_and_wait(qtbot, dock)
+    dock.classify.table.set_entries(dock.classify.classes()[:2])
+    dock.search.text.setText("harbour")
+    file = str(work_dir / "project é.qgz")
+    assert QgsProject.instance().write(file)
+    QgsProject.instance().clear()
+    assert dock.session.store.runs == ()
+    dock.search.text.clear()
+    assert QgsProject.instance().read(file)
+    assert [found.id for found in dock.session.store.runs] == [run.id]
+    assert dock.search.text.text() == "harbour"
+    assert len(dock.classify.classes()) == 2
+    assert isinstance(dock.session.layers.layer(run.id, "class"), QgsRasterLayer)
+    with qtbot.waitSignal(dock.session.run_published, timeout=LONG_MS):
+        dock.session.repeat(dock.session.store.runs[0])
+    assert len(dock.session.store.runs) == 2
+    dock.session.remove(run.id)
+    assert dock.session.layers.group(run.id) is None
+
+
+def test_every_control_has_a_name_and_is_reached_by_keyboard(make_dock, fake_engine):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    for widget in dock.findChildren(QPushButton):
+        assert widget.objectName(), widget.text()
+        assert widget.text() or widget.accessibleName() or widget.objectName() == "geommNoticeAction"
+        assert widget.focusPolicy() != Qt.FocusPolicy.NoFocus
+    names = [widget.objectName() for widget in dock.findChildren(QWidget) if widget.objectName().startswith("geomm")]
+    assert len(names) == len(set(names))
