@@ -161,7 +161,7 @@ class Drawing:
         self._tiles = np.zeros(256, dtype=np.int64)
         self._confidence_sum = 0.0
         self._pixel_count = 0
-        self._row_ha = mapping.row_pixel_ha(self._grid)
+        self._row_ha, self._col_share = mapping.pixel_areas(self._grid)
 
     def provenance_values(self) -> object:
         return json.loads(self._provenance.to_json())
@@ -199,7 +199,7 @@ class Drawing:
                     confidence.write(strip.y, strip.x, np.stack([sure, strip.values[..., -1]]))
                     if scores:
                         scores.write(strip.y, strip.x, np.moveaxis(strip.values[..., :-1], 2, 0))
-                    self._count(strip.y, value, sure)
+                    self._count(strip.y, strip.x, value, sure)
                     yield watch.step(region.cols * len(value) // self._grid.detail_yx[0])
             yield Progress("write", 0, 1)
 
@@ -231,9 +231,10 @@ class Drawing:
         columns |= {name: rows[:, at] for at, name in enumerate(_columns(self._scorer.prompts))}
         writer.write(boxes, columns)
 
-    def _count(self, y: int, value: NDArray[np.uint8], sure: NDArray[np.float32]) -> None:
-        for offset, row in enumerate(value):
-            self._area_ha += np.bincount(row, minlength=256) * self._row_ha[y + offset]
+    def _count(self, y: int, x: int, value: NDArray[np.uint8], sure: NDArray[np.float32]) -> None:
+        height, width = value.shape
+        area_ha = self._row_ha[y : y + height, None] * self._col_share[x : x + width]
+        self._area_ha += np.bincount(value.ravel(), weights=area_ha.ravel(), minlength=256)
         drawn = value > 0
         self._confidence_sum += float(sure[drawn].sum())
         self._pixel_count += int(drawn.sum())

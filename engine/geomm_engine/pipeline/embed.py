@@ -253,13 +253,17 @@ def _scaled(window: Window, step: int) -> Window:
 def _map_mask(
     grid: TileGrid, chunk: Chunk, valid: NDArray[np.bool_], origin: tuple[int, int], step: int
 ) -> NDArray[np.bool_]:
-    """(rows × detail, cols × detail) bool: map pixels whose middle holds data and lies inside the raster."""
+    """(rows × detail, cols × detail) bool: map pixels that begin inside the raster and whose middle holds data.
+
+    Where the middle lies beyond the raster's edge, its last pixel speaks for it.
+    """
     shape, axes = grid.chunk_shape_yx(chunk), []
     for axis, first in enumerate((chunk.first_row, chunk.first_col)):
         stride, detail, size = grid.stride_yx_px[axis], grid.detail_yx[axis], grid.pixels.shape_yx[axis]
-        centre = (first * detail + np.arange(shape[axis] * detail) + 0.5) * (stride / detail)
-        place = np.clip(np.floor(centre / step).astype(int) - origin[axis], 0, valid.shape[axis] - 1)
-        axes.append((place, centre < size))
+        begin = (first * detail + np.arange(shape[axis] * detail)) * (stride / detail)
+        middle = np.minimum(begin + stride / detail / 2, size - 0.5)
+        place = np.clip(np.floor(middle / step).astype(int) - origin[axis], 0, valid.shape[axis] - 1)
+        axes.append((place, begin < size))
     (rows, rows_in), (cols, cols_in) = axes
     return np.asarray(valid[np.ix_(rows, cols)] & rows_in[:, None] & cols_in[None, :])
 

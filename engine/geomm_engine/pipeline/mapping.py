@@ -139,13 +139,20 @@ def chosen_cells(
     return cells[keep], boxes[keep]
 
 
-def row_pixel_ha(grid: TileGrid) -> NDArray[np.float64]:
-    """Ground area in hectares of a map pixel in each row of the map."""
-    detail_y, detail_x = grid.detail_yx
-    step_y, step_x = grid.stride_yx_px[0] / detail_y, grid.stride_yx_px[1] / detail_x
-    nominal_ha = step_y * step_x * grid.pixel_m_yx[0] * grid.pixel_m_yx[1] / 10_000
+def pixel_areas(grid: TileGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ground area in hectares of a map pixel: its row's area, (h,), times its column's share inside the raster, (w,)."""
+    row_shares, col_shares = (_shares_inside(grid, axis) for axis in (0, 1))
+    steps = [stride / detail for stride, detail in zip(grid.stride_yx_px, grid.detail_yx, strict=True)]
+    nominal_ha = math.prod(steps) * math.prod(grid.pixel_m_yx) / 10_000
     stretch = np.array([1 / (y * x) for y, x in grid.row_stretch] or [1.0] * grid.shape_yx[0])
-    return np.repeat(nominal_ha * stretch, detail_y)[: grid.map_grid.shape_yx[0]]
+    return np.repeat(nominal_ha * stretch, grid.detail_yx[0])[: len(row_shares)] * row_shares, col_shares
+
+
+def _shares_inside(grid: TileGrid, axis: int) -> NDArray[np.float64]:
+    """How much of each map pixel along an axis lies inside the raster: all, but for the last."""
+    step = grid.stride_yx_px[axis] / grid.detail_yx[axis]
+    begin = np.arange(grid.map_grid.shape_yx[axis]) * step
+    return np.clip((grid.pixels.shape_yx[axis] - begin) / step, 0, 1)
 
 
 @contextmanager
