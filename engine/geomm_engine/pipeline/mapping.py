@@ -1,6 +1,7 @@
 """From an index to a map: walking the lattice region by region, with a margin, so that memory stays bounded.
 
-What classifying and searching have in common. A region is up to 96 × 96 cells, so that a cancel is heard within seconds; its margin lets neighbours speak.
+What classifying and searching have in common. A region is up to 96 × 96 cells, so that a cancel is heard within seconds;
+its margin lets neighbours speak.
 """
 
 from __future__ import annotations
