@@ -194,7 +194,7 @@ def _straightened(dataset: DatasetReader, crs: CRS) -> DatasetReader:
 def _upright(dataset: DatasetReader) -> tuple[Affine, int, int]:
     """The smallest north-up grid around a rotated one, with pixels of the same size: transform, width, height."""
     own = dataset.transform
-    corners = [own * (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
+    corners = [own @ (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     size_x, size_y = math.hypot(own.a, own.d), math.hypot(own.b, own.e)
     if abs(own.b) > abs(own.a):  # nearer to a quarter turn than to none
