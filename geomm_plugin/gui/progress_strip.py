@@ -71,6 +71,8 @@ class ProgressStrip(QWidget):
             "score": self.tr("comparing with your words"),
             "classify": self.tr("comparing with your words"),
             "smooth": self.tr("smoothing"),
+            "preview": self.tr("first look"),
+            "map": self.tr("drawing the map"),
             "write": self.tr("writing"),
             "export": self.tr("writing"),
         }

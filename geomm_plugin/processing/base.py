@@ -109,6 +109,16 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
         self.addParameter(parameter)
 
+    def checkParameterValues(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Tuple[bool, str]:
+        """Refuses file formats that the engine does not write, before the work and not after it."""
+        for definition in self.destinationParameterDefinitions():
+            value = parameters.get(definition.name())
+            if isinstance(value, str) and value and value != QgsProcessing.TEMPORARY_OUTPUT:
+                is_right, why = definition.isSupportedOutputValue(value, context)
+                if not is_right:
+                    return False, why
+        return super().checkParameterValues(parameters, context)
+
     # --- reading
 
     def prepareAlgorithm(self, parameters: Dict[str, Any], context: QgsProcessingContext, _feedback: QgsProcessingFeedback) -> bool:
@@ -183,12 +193,15 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         return folder
 
     def _deliver(self, path: str, destination: str) -> str:
-        """Moves a result file to where the person wants it, and says where it is."""
+        """Moves a result file, its class names and its style to where the person wants it, and says where it is."""
         if not destination:
             return ""
         os.makedirs(os.path.dirname(os.path.abspath(destination)), exist_ok=True)
         try:
             shutil.move(path, destination)
+            for source, target in ((path + ".aux.xml", destination + ".aux.xml"), (_stem(path) + ".qml", _stem(destination) + ".qml")):
+                if os.path.isfile(source):
+                    shutil.move(source, target)
         except OSError as problem:
             text = self.tr("Cannot write {0}: {1}. Choose another place.").format(destination, problem.strerror or problem)
             raise QgsProcessingException(text) from problem
@@ -199,3 +212,7 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
             styler = LayerStyler(kind, classes)
             LayerStyler.kept.append(styler)
             context.layerToLoadOnCompletionDetails(path).setPostProcessor(styler)
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(path)[0]
