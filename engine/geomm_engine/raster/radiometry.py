@@ -99,9 +99,11 @@ def _guess_unit(
     ) and (any(band.role in SENTINEL2_NM for band in stack.bands) or bool(stack.hint.level))
     if not is_sentinel2:
         return "stretch", [_stretch_note()]
-    if stack.hint.baseline:
-        return ("reflectance_e4_offset" if stack.hint.baseline >= SENTINEL2_OFFSET_FROM else "reflectance_e4"), []
+    if 0 < stack.hint.baseline < SENTINEL2_OFFSET_FROM:
+        return "reflectance_e4", []
     low = darkest()
+    if stack.hint.baseline:
+        return ("reflectance_e4", [_harmonised_note(low)]) if low < 0.5 * _OFFSET_DN else ("reflectance_e4_offset", [])
     if low < 0.8 * _OFFSET_DN:
         return "reflectance_e4", []
     note = Note(
@@ -112,6 +114,17 @@ def _guess_unit(
         {"low": low},
     )
     return "reflectance_e4_offset", [note]
+
+
+def _harmonised_note(low: float) -> Note:
+    """Archives that harmonise Sentinel-2 remove the offset and keep the product's name."""
+    return Note(
+        "offset_removed",
+        Level.AMBER,
+        f"The product's name says baseline 04.00 or later, but values as low as {low:.0f} show that its offset of 1000 has "
+        "been removed already: taken as DN / 10000.",
+        {"low": low},
+    )
 
 
 def _stretch_note() -> Note:

@@ -81,15 +81,23 @@ def dn(folder: Path, add: int, **tags: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("baseline", "unit"),
-    [("N0301", "reflectance_e4"), ("N0400", "reflectance_e4_offset"), ("N0511", "reflectance_e4_offset")],
+    ("baseline", "add", "unit", "remarks"),
+    [
+        ("N0301", 0, "reflectance_e4", []),
+        ("N0301", 1000, "reflectance_e4", []),
+        ("N0400", 1000, "reflectance_e4_offset", []),
+        ("N0511", 1000, "reflectance_e4_offset", []),
+        ("N0511", 0, "reflectance_e4", ["offset_removed"]),
+        ("N9999", 0, "reflectance_e4", ["offset_removed"]),
+    ],
 )
-@pytest.mark.parametrize("add", [0, 1000])
-def test_the_products_baseline_decides_before_the_values(folder: Path, baseline: str, unit: str, add: int) -> None:
+def test_the_products_baseline_decides_unless_the_values_refute_it(
+    folder: Path, baseline: str, add: int, unit: str, remarks: list[str]
+) -> None:
     path = dn(folder, add, PRODUCT=f"S2A_MSIL2A_20220706T085611_{baseline}_R007_T35VLG_20220706T131100")
     found, notes, _ = radiometry_of(path)
     assert found.unit == unit
-    assert notes == ()
+    assert [note.code for note in notes] == remarks
 
 
 def test_an_offset_that_only_the_values_betray_is_said(folder: Path) -> None:
