@@ -31,12 +31,15 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEOMM_MODELS", str(tmp_path / "no models"))
 
 
-def color_raster(path: Path, layout: np.ndarray, *, pixel: float = 10.0, crs: str = "EPSG:32633", noise: float = 4.0, **options) -> Path:
+def color_raster(
+    path: Path, layout: np.ndarray, *, pixel: float = 10.0, crs: str = "EPSG:32633", noise: float = 4.0, **options
+) -> Path:
     """An 8-bit RGB raster from a layout (h, w) of class numbers in the order of ``COLORS``."""
     colors = (np.array(list(COLORS.values())) * 255).astype(np.float32)
     values = colors[layout] + np.random.default_rng(1).normal(0, noise, (*layout.shape, 3))
     transform = options.pop("transform", Affine(pixel, 0, 5e5, 0, -pixel, 5e6))
-    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "height": layout.shape[0], "width": layout.shape[1], "photometric": "rgb"}
+    height, width = layout.shape
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "height": height, "width": width, "photometric": "rgb"}
     with rasterio.open(path, "w", crs=crs, transform=transform, **(profile | options)) as dataset:
         dataset.write(np.moveaxis(np.clip(values, 1, 255), 2, 0).astype(np.uint8))
     return path
