@@ -1,7 +1,7 @@
 """GeoMM for QGIS. Knows how QGIS makes the plugin, nothing else."""
 
 
-def classFactory(iface):  # noqa: N802 (the name that QGIS calls)
+def classFactory(iface):
     """The plugin object; ``iface`` is None under ``qgis_process``."""
     from .plugin import GeommPlugin
 

@@ -30,10 +30,14 @@ class _Texts(Translated):
         return self.tr("The area cannot be expressed in the coordinate system of the layer. Choose another area.")
 
     def empty(self) -> str:
-        return self.tr("There are no polygons to work in. Choose another polygon layer, or select some of its features.")
+        return self.tr(
+            "There are no polygons to work in. Choose another polygon layer, or select some of its features."
+        )
 
 
-def transformed(geometry: QgsGeometry, source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem) -> QgsGeometry:
+def transformed(
+    geometry: QgsGeometry, source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
+) -> QgsGeometry:
     """A copy of ``geometry`` in another CRS.
 
     Raises:

@@ -12,7 +12,21 @@ from typing import Iterable, List, Tuple
 from .client.contract import ClassEntry
 
 # Distinguishable for colour-blind people as well (after Okabe and Ito, and Paul Tol's "light" scheme).
-PALETTE = ("#117733", "#332288", "#ddcc77", "#cc6677", "#88ccee", "#999933", "#882255", "#44aa99", "#aa4499", "#e69f00", "#661100", "#bbbbbb")
+PALETTE = (
+    "#117733",
+    "#332288",
+    "#ddcc77",
+    "#cc6677",
+    "#88ccee",
+    "#999933",
+    "#882255",
+    "#44aa99",
+    "#aa4499",
+    "#e69f00",
+    "#661100",
+    "#bbbbbb",
+)
+DISTINCT = 130.0
 # What everybody expects of a map.
 _USUAL = {
     "#1b7837": ("forest", "wood", "woodland", "trees", "wald"),
@@ -56,10 +70,31 @@ def colored(entries: Iterable[ClassEntry], taken: Iterable[str] = ()) -> Tuple[C
     for entry in entries:
         color = entry.color or _usual_color(entry.name)
         if not color or (not entry.color and color in used):
-            color = next((item for item in PALETTE if item not in used), PALETTE[len(used) % len(PALETTE)])
+            color = free_color(used)
         used.add(color.lower())
         found.append(ClassEntry(entry.name, entry.synonyms, color, entry.is_negative))
     return tuple(found)
+
+
+def free_color(used: Iterable[str]) -> str:
+    """The palette's first colour that nobody takes for one of ``used``; when all are taken, the one least like them."""
+    taken = [_rgb(color) for color in used]
+    distances = [min((_distance(_rgb(item), other) for other in taken), default=1e9) for item in PALETTE]
+    return next(
+        (item for item, far in zip(PALETTE, distances) if far >= DISTINCT), PALETTE[distances.index(max(distances))]
+    )
+
+
+def _rgb(color: str) -> Tuple[int, int, int]:
+    number = int(color.lstrip("#"), 16)
+    return number >> 16, (number >> 8) & 255, number & 255
+
+
+def _distance(one: Tuple[int, int, int], other: Tuple[int, int, int]) -> float:
+    """How different two colours look: the "redmean" approximation (Riemersma)."""
+    red = (one[0] + other[0]) / 2
+    squares = [(one[place] - other[place]) ** 2 for place in range(3)]
+    return ((2 + red / 256) * squares[0] + 4 * squares[1] + (2 + (255 - red) / 256) * squares[2]) ** 0.5
 
 
 def _usual_color(name: str) -> str:

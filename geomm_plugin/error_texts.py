@@ -80,37 +80,73 @@ class ErrorTexts(Translated):
                 self.tr("The engine (protocol {engine}) and the plugin (protocol {plugin}) do not fit together."),
                 self.tr("Update both to the same version."),
             ),
-            "message_invalid": (self.tr("The engine did not understand the request."), self.tr("Update plugin and engine.")),
+            "message_invalid": (
+                self.tr("The engine did not understand the request."),
+                self.tr("Update plugin and engine."),
+            ),
             "method_unknown": (self.tr("The engine cannot do this yet."), self.tr("Update the engine.")),
             "cancelled": (self.tr("Cancelled."), self.tr("Run again to go on where it stopped.")),
             "dependency_missing": (self.tr("A part of the engine is missing."), self.tr("Install the engine again.")),
-            "internal": (self.tr("The engine failed in a way it should not."), self.tr("Please report it with “Details”.")),
+            "internal": (
+                self.tr("The engine failed in a way it should not."),
+                self.tr("Please report it with “Details”."),
+            ),
         }
 
     def _of_words_and_models(self) -> Dict[str, Tuple[str, str]]:
         return {
             "class_list_empty": (self.tr("There are no classes."), self.tr("Type at least two class names.")),
-            "class_list_invalid": (self.tr("The class list cannot be used."), self.tr("Give every class one name of its own.")),
-            "text_empty": (self.tr("There is nothing to search for."), self.tr("Type what you look for, such as “solar farm”.")),
+            "class_list_invalid": (
+                self.tr("The class list cannot be used."),
+                self.tr("Give every class one name of its own."),
+            ),
+            "text_empty": (
+                self.tr("There is nothing to search for."),
+                self.tr("Type what you look for, such as “solar farm”."),
+            ),
             "text_too_long": (self.tr("The text is too long for the model."), self.tr("Use fewer words.")),
             "model_unknown": (self.tr("This model is not installed."), self.tr("Choose another model.")),
-            "model_invalid": (self.tr("The model's files are damaged or incomplete."), self.tr("Install the model again.")),
-            "device_unavailable": (self.tr("The chosen device is not available."), self.tr("Choose “automatic” in the options.")),
-            "out_of_memory": (self.tr("There is not enough memory."), self.tr("Close other programs or choose a smaller area.")),
+            "model_invalid": (
+                self.tr("The model's files are damaged or incomplete."),
+                self.tr("Install the model again."),
+            ),
+            "device_unavailable": (
+                self.tr("The chosen device is not available."),
+                self.tr("Choose “automatic” in the options."),
+            ),
+            "out_of_memory": (
+                self.tr("There is not enough memory."),
+                self.tr("Close other programs or choose a smaller area."),
+            ),
         }
 
     def _of_rasters(self) -> Dict[str, Tuple[str, str]]:
         return {
             "raster_missing": (self.tr("The image file is gone."), self.tr("Repair the layer's data source.")),
-            "raster_unreadable": (self.tr("The image cannot be read."), self.tr("Save it as a GeoTIFF (Export ▸ Save As).")),
+            "raster_unreadable": (
+                self.tr("The image cannot be read."),
+                self.tr("Save it as a GeoTIFF (Export ▸ Save As)."),
+            ),
             "raster_no_georeference": (self.tr("The image has no place on Earth."), self.tr("Georeference it first.")),
-            "raster_unsupported": (self.tr("This kind of image is not supported."), self.tr("Save it as a plain GeoTIFF.")),
-            "raster_not_on_earth": (self.tr("The image's coordinates are not on Earth."), self.tr("Correct its coordinate system.")),
+            "raster_unsupported": (
+                self.tr("This kind of image is not supported."),
+                self.tr("Save it as a plain GeoTIFF."),
+            ),
+            "raster_not_on_earth": (
+                self.tr("The image's coordinates are not on Earth."),
+                self.tr("Correct its coordinate system."),
+            ),
             "raster_empty": (self.tr("There is nothing but nodata here."), self.tr("Choose another area.")),
-            "raster_mismatch": (self.tr("The band files do not fit on each other."), self.tr("Choose files of one scene.")),
+            "raster_mismatch": (
+                self.tr("The band files do not fit on each other."),
+                self.tr("Choose files of one scene."),
+            ),
             "bands_missing": (self.tr("The model needs bands that were not found."), self.tr("Name the bands below.")),
             "unit_unknown": (self.tr("What the pixel values mean is not known."), self.tr("Say it below.")),
-            "gsd_out_of_range": (self.tr("The pixels are too coarse or too fine for the model."), self.tr("Choose another model.")),
+            "gsd_out_of_range": (
+                self.tr("The pixels are too coarse or too fine for the model."),
+                self.tr("Choose another model."),
+            ),
             "area_invalid": (self.tr("The area is not a valid polygon."), self.tr("Draw it again.")),
             "area_outside": (self.tr("The area lies outside the image."), self.tr("Choose an area on the image.")),
         }

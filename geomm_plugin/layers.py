@@ -45,7 +45,9 @@ class _Texts(Translated):
     def refusal(self, layer: QgsMapLayer, kind: str) -> str:
         causes = {
             "type": self.tr("“{name}” is not a raster layer. Choose an image."),
-            "broken": self.tr("“{name}” cannot be read: its file is missing or damaged. Repair the layer's data source."),
+            "broken": self.tr(
+                "“{name}” cannot be read: its file is missing or damaged. Repair the layer's data source."
+            ),
             "online": self.tr(
                 "“{name}” comes from a web service or another provider ({provider}), not from a file. "
                 "Save it as a GeoTIFF first: right-click the layer, Export ▸ Save As."

@@ -19,7 +19,9 @@ class Preflight(QObject):
     arrived = pyqtSignal(object)
     failed = pyqtSignal(object)
 
-    def __init__(self, client: EngineClient, describe: Callable[[], Optional[PreflightParams]], parent: Optional[QObject] = None) -> None:
+    def __init__(
+        self, client: EngineClient, describe: Callable[[], Optional[PreflightParams]], parent: Optional[QObject] = None
+    ) -> None:
         super().__init__(parent)
         self._client = client
         self._describe = describe

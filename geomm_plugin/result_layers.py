@@ -129,7 +129,11 @@ class ResultLayers(Translated):
 
     def remove(self, run_id: str) -> None:
         """Takes a run's layers and group out of the project; the files stay."""
-        ids = [layer.id() for layer in QgsProject.instance().mapLayers().values() if layer.customProperty(RUN_PROPERTY) == run_id]
+        ids = [
+            layer.id()
+            for layer in QgsProject.instance().mapLayers().values()
+            if layer.customProperty(RUN_PROPERTY) == run_id
+        ]
         QgsProject.instance().removeMapLayers(ids)
         group = self.group(run_id)
         if group is not None:
@@ -153,7 +157,9 @@ class ResultLayers(Translated):
                 group.setItemVisibilityChecked(False)
                 group.setExpanded(False)
 
-    def _add(self, layer: QgsMapLayer, run: Run, kind: str, group: QgsLayerTreeGroup, *, is_visible: bool = True) -> None:
+    def _add(
+        self, layer: QgsMapLayer, run: Run, kind: str, group: QgsLayerTreeGroup, *, is_visible: bool = True
+    ) -> None:
         layer.setCustomProperty(RUN_PROPERTY, run.id)
         layer.setCustomProperty(KIND_PROPERTY, kind)
         layer.setCustomProperty("geomm/words", run.words)
@@ -173,7 +179,9 @@ class ResultLayers(Translated):
         metadata.setTitle(layer.name())
         model = run.params.model or self.model_name
         metadata.setAbstract(
-            self.tr("Made by GeoMM from “{layer}” with the words: {words}.").format(layer=run.layer_name, words=run.words)
+            self.tr("Made by GeoMM from “{layer}” with the words: {words}.").format(
+                layer=run.layer_name, words=run.words
+            )
         )
         metadata.setHistory(
             [
@@ -192,7 +200,7 @@ def _words(run: Run) -> List[str]:
     return [word.strip() for word in run.words.split(",") if word.strip()]
 
 
-def _short(words: str, limit: int = 40) -> str:
+def _short(words: str, limit: int = 28) -> str:
     return words if len(words) <= limit else words[: limit - 1].rstrip(", ") + "…"
 
 

@@ -64,8 +64,10 @@ def style_score(layer: QgsRasterLayer, threshold: float, highest: float) -> None
     for place, name in enumerate(_PLASMA):
         share = place / (len(_PLASMA) - 1)
         color = QColor(name)
-        color.setAlpha(int(120 + 110 * share))
-        items.append(QgsColorRampShader.ColorRampItem(threshold + share * (highest - threshold), color, texts.score(place)))
+        color.setAlpha(int(110 + 80 * share))
+        items.append(
+            QgsColorRampShader.ColorRampItem(threshold + share * (highest - threshold), color, texts.score(place))
+        )
     below = QgsColorRampShader.ColorRampItem(threshold - 1e-7 - abs(threshold) * 1e-6, QColor(0, 0, 0, 0), "")
     function = QgsColorRampShader(threshold, highest, None, QgsColorRampShader.Type.Interpolated)
     function.setColorRampItemList([below, *items])

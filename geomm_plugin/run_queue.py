@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Deque, Optional
-
 from collections import deque
+from typing import Deque, Optional
 
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
@@ -69,7 +68,11 @@ class RunQueue(QObject):
 
     def _on_failed(self, run: Run, failure: Failure) -> None:
         self._run = self._call = None
-        if failure.code != contract.ErrorCode.CANCELLED.value and self._waiting and self._client.last_failure is not None:
+        if (
+            failure.code != contract.ErrorCode.CANCELLED.value
+            and self._waiting
+            and self._client.last_failure is not None
+        ):
             self._waiting.clear()
         self.failed.emit(run, failure)
         self._next()

@@ -57,20 +57,42 @@ class Session(QObject):
 
     # --- starting runs
 
-    def classify(self, target: Target, classes: Tuple[contract.ClassEntry, ...], area: contract.Area, view: contract.Area,
-                 model: str, options: "dict[str, bool]") -> None:
+    def classify(
+        self,
+        target: Target,
+        classes: Tuple[contract.ClassEntry, ...],
+        area: contract.Area,
+        view: contract.Area,
+        model: str,
+        options: "dict[str, bool]",
+    ) -> None:
         words = ", ".join(("!" if entry.is_negative else "") + entry.name for entry in classes)
         params = contract.ClassifyParams(
-            source=target.source, classes=classes, output_dir=self._new_dir(words), model=model, area=area, view=view,
-            device=self.settings.device, **options,
+            source=target.source,
+            classes=classes,
+            output_dir=self._new_dir(words),
+            model=model,
+            area=area,
+            view=view,
+            device=self.settings.device,
+            **options,
         )
         self._start("classify", words, target.name, params)
 
-    def search(self, target: Target, text: str, not_text: str, area: contract.Area, view: contract.Area, model: str) -> None:
+    def search(
+        self, target: Target, text: str, not_text: str, area: contract.Area, view: contract.Area, model: str
+    ) -> None:
         words = f"{text} − {not_text}" if not_text else text
         params = contract.SearchParams(
-            text=text, output_dir=self._new_dir(words), source=target.source, not_text=not_text, model=model, area=area,
-            view=view, device=self.settings.device, top_k=200,
+            text=text,
+            output_dir=self._new_dir(words),
+            source=target.source,
+            not_text=not_text,
+            model=model,
+            area=area,
+            view=view,
+            device=self.settings.device,
+            top_k=200,
         )
         self._start("search", words, target.name, params)
 

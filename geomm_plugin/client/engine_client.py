@@ -315,7 +315,9 @@ def _cancelled() -> Failure:
 
 def _stop_failure(stop: EngineStop) -> Failure:
     code = failure.ENGINE_STOPPED if stop.has_started else failure.ENGINE_NOT_STARTED
-    return Failure(code, facts={"exit_code": stop.exit_code, "is_crash": stop.is_crash}, details=stop.stderr_tail[-4000:])
+    return Failure(
+        code, facts={"exit_code": stop.exit_code, "is_crash": stop.is_crash}, details=stop.stderr_tail[-4000:]
+    )
 
 
 def _answer_failure(error: Any) -> Failure:

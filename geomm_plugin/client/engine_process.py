@@ -90,7 +90,12 @@ class EngineProcess(QObject):
         process.blockSignals(True)
         process.closeWriteChannel()
         process.blockSignals(False)
-        for signal in (process.readyReadStandardOutput, process.readyReadStandardError, process.finished, process.errorOccurred):
+        for signal in (
+            process.readyReadStandardOutput,
+            process.readyReadStandardError,
+            process.finished,
+            process.errorOccurred,
+        ):
             signal.disconnect()
         process.setParent(QCoreApplication.instance())
         process.finished.connect(process.deleteLater)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsMapLayerProxyModel, QgsRectangle, QgsVectorLayer, QgsWkbTypes
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsGeometry,
+    QgsMapLayerProxyModel,
+    QgsRectangle,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
 from qgis.gui import QgsMapCanvas, QgsMapLayerComboBox, QgsMapToolExtent, QgsRubberBand
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtGui import QColor
@@ -85,7 +92,9 @@ class AreaChooser(QWidget):
             return self.view()
         if self.mode == DRAWN:
             if self._drawn is None:
-                raise areas.AreaRefused(self.tr("No rectangle is drawn yet. Press “Draw on the map” and drag over the map."))
+                raise areas.AreaRefused(
+                    self.tr("No rectangle is drawn yet. Press “Draw on the map” and drag over the map.")
+                )
             return areas.area(areas.rectangle_geometry(self._drawn), self._drawn_crs)
         if self.mode == POLYGONS:
             return self._polygon_area()
@@ -100,7 +109,9 @@ class AreaChooser(QWidget):
     def _polygon_area(self) -> Area:
         layer = self._polygons.currentLayer()
         if not isinstance(layer, QgsVectorLayer):
-            raise areas.AreaRefused(self.tr("There is no polygon layer in the project. Add one or choose another extent."))
+            raise areas.AreaRefused(
+                self.tr("There is no polygon layer in the project. Add one or choose another extent.")
+            )
         features = layer.getSelectedFeatures() if self._selected.isChecked() else layer.getFeatures()
         return areas.area(areas.union(features), layer.crs())
 

@@ -7,9 +7,17 @@ from typing import List, Optional, Sequence, Tuple
 from qgis.gui import QgsColorButton
 from qgis.PyQt.QtCore import QEvent, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
-from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QHBoxLayout, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qgis.PyQt.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHBoxLayout,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
 
-from ..class_list import PALETTE, colored, parse_class_list, split_words
+from ..class_list import colored, free_color, parse_class_list, split_words
 from ..client.contract import ClassEntry
 
 NAME, ALSO, COLOR, NOT = range(4)
@@ -28,8 +36,12 @@ class ClassTable(QTableWidget):
         self.setAccessibleName(self.tr("Classes"))
         self.setHorizontalHeaderLabels([self.tr("Class"), self.tr("Also called"), self.tr("Colour"), self.tr("Not")])
         self.horizontalHeaderItem(NAME).setToolTip(self.tr("What you want to see in the map, in English words"))
-        self.horizontalHeaderItem(ALSO).setToolTip(self.tr("Other words for the same thing, separated by commas: they make the class surer"))
-        self.horizontalHeaderItem(NOT).setToolTip(self.tr("Ticked: is recognised, but never shown in the map (clouds, for example)"))
+        self.horizontalHeaderItem(ALSO).setToolTip(
+            self.tr("Other words for the same thing, separated by commas: they make the class surer")
+        )
+        self.horizontalHeaderItem(NOT).setToolTip(
+            self.tr("Ticked: is recognised, but never shown in the map (clouds, for example)")
+        )
         self.verticalHeader().setVisible(False)
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -95,8 +107,7 @@ class ClassTable(QTableWidget):
 
     def _append_empty(self) -> None:
         used = {self._color(row) for row in range(self.rowCount())}
-        color = next((item for item in PALETTE if item not in used), PALETTE[self.rowCount() % len(PALETTE)])
-        self._append(ClassEntry("", (), color))
+        self._append(ClassEntry("", (), free_color(used)))
         row = self.rowCount() - 1
         self._button(row).setVisible(False)
         self.item(row, NAME).setToolTip(self.tr("Type here to add a class"))

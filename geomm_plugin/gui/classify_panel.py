@@ -83,10 +83,18 @@ class ClassifyPanel(QWidget):
         paste = QToolButton(self)
         paste.setObjectName("geommPaste")
         paste.setText(self.tr("Paste list"))
-        paste.setToolTip(self.tr("Adds the classes of a list on the clipboard, such as: forest: woodland, water, town, !cloud"))
+        paste.setToolTip(
+            self.tr("Adds the classes of a list on the clipboard, such as: forest: woodland, water, town, !cloud")
+        )
         paste.clicked.connect(lambda _checked=False: self.table.paste())
         add = look.tool_button(self, "geommAddClass", self.tr("Add a class"), self.table.edit_new, "/symbologyAdd.svg")
-        remove = look.tool_button(self, "geommRemoveClass", self.tr("Remove the chosen classes"), self.table.remove_selected, "/symbologyRemove.svg")
+        remove = look.tool_button(
+            self,
+            "geommRemoveClass",
+            self.tr("Remove the chosen classes"),
+            self.table.remove_selected,
+            "/symbologyRemove.svg",
+        )
         row = QHBoxLayout()
         row.setSpacing(look.GAP)
         row.addWidget(self._presets)
@@ -175,7 +183,9 @@ class ClassifyPanel(QWidget):
         if run is None:
             return
         result = run.result
-        self._legend_title.setText(self.tr("Found at {0}, {1:.0%} sure on average").format(run.clock, result.mean_confidence))
+        self._legend_title.setText(
+            self.tr("Found at {0}, {1:.0%} sure on average").format(run.clock, result.mean_confidence)
+        )
         self.legend.clear()
         for row in result.classes:
             item = QTreeWidgetItem([row.name, f"{row.area_ha:,.1f}", f"{row.share:.1%}"])
@@ -197,5 +207,10 @@ class ClassifyPanel(QWidget):
         if classes:
             self.table.set_entries(contract.decode(Tuple[contract.ClassEntry, ...], classes, "classes"))
         options = state.get("options") or {}
-        for name, box in (("has_unknown", self.unknown), ("is_smooth", self.smooth), ("has_class_scores", self.scores), ("is_exact_text", self.exact)):
+        for name, box in (
+            ("has_unknown", self.unknown),
+            ("is_smooth", self.smooth),
+            ("has_class_scores", self.scores),
+            ("is_exact_text", self.exact),
+        ):
             box.setChecked(bool(options.get(name, box.isChecked())))

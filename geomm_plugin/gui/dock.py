@@ -145,7 +145,11 @@ class GeommDock(QgsDockWidget):
                 self.target.show_models(hello.models)
             if not self._has_presets:
                 self._ask_presets()
-        elif state is EngineState.FAILED and self.session.client.last_failure is not None and not self.session.queue.is_busy:
+        elif (
+            state is EngineState.FAILED
+            and self.session.client.last_failure is not None
+            and not self.session.queue.is_busy
+        ):
             self._show_failure(self.session.client.last_failure)
         self._enable()
 
@@ -158,11 +162,17 @@ class GeommDock(QgsDockWidget):
 
     def _classify(self) -> None:
         classes, options = self.classify.classes(), self.classify.options()
-        self._start(self.classify.problem(), lambda target, area, view, model: self.session.classify(target, classes, area, view, model, options))
+        self._start(
+            self.classify.problem(),
+            lambda target, area, view, model: self.session.classify(target, classes, area, view, model, options),
+        )
 
     def _search(self) -> None:
         text, not_text = self.search.query()
-        self._start(self.search.problem(), lambda target, area, view, model: self.session.search(target, text, not_text, area, view, model))
+        self._start(
+            self.search.problem(),
+            lambda target, area, view, model: self.session.search(target, text, not_text, area, view, model),
+        )
 
     def _start(self, problem: str, start: Callable[..., None]) -> None:
         """One run for each target; a problem is said instead of done."""
@@ -230,14 +240,24 @@ class GeommDock(QgsDockWidget):
         self._enable()
 
     def _enable(self) -> None:
-        is_up = self.session.client.state in (EngineState.READY, EngineState.WORKING, EngineState.FAILED, EngineState.STOPPED)
+        is_up = self.session.client.state in (
+            EngineState.READY,
+            EngineState.WORKING,
+            EngineState.FAILED,
+            EngineState.STOPPED,
+        )
         for button in (self.classify.button, self.search.button):
             button.setEnabled(is_up)
 
     def _show_help(self) -> None:
-        self.notice.show_message("info", self.tr("How it works:"), self.tr(
-            "1. Tick an image above. 2. Classify: type what there is, one class a row, and press “Classify layer”. "
-            "3. Search: type what you look for and move the line on the histogram. Everything stays on this computer."))
+        self.notice.show_message(
+            "info",
+            self.tr("How it works:"),
+            self.tr(
+                "1. Tick an image above. 2. Classify: type what there is, one class a row, and press “Classify layer”. "
+                "3. Search: type what you look for and move the line on the histogram. Everything stays on this computer."
+            ),
+        )
 
     # --- keeping with the project
 
@@ -254,7 +274,9 @@ class GeommDock(QgsDockWidget):
             self.search.restore(state.get("search") or {})
             self.tabs.setCurrentIndex(int(state.get("tab", self.tabs.currentIndex())))
         except (contract.ContractError, TypeError, ValueError, AttributeError) as problem:
-            self.notice.show_message("warning", self.tr("The project's GeoMM settings were not understood."), "", str(problem))
+            self.notice.show_message(
+                "warning", self.tr("The project's GeoMM settings were not understood."), "", str(problem)
+            )
 
     def dispose(self) -> None:
         """Undoes every connection to what outlives the dock."""

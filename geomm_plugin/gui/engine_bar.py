@@ -39,8 +39,12 @@ class EngineBar(QWidget):
         self._restart = QPushButton(self.tr("Restart"), self)
         self._restart.setObjectName("geommRestart")
         self._restart.clicked.connect(lambda _checked=False: self.restart_asked.emit())
-        options = look.tool_button(self, "geommOptions", self.tr("GeoMM options"), self.options_asked.emit, "/mActionOptions.svg")
-        help_ = look.tool_button(self, "geommHelp", self.tr("What to do here"), self.help_asked.emit, "/mActionHelpContents.svg")
+        options = look.tool_button(
+            self, "geommOptions", self.tr("GeoMM options"), self.options_asked.emit, "/mActionOptions.svg"
+        )
+        help_ = look.tool_button(
+            self, "geommHelp", self.tr("What to do here"), self.help_asked.emit, "/mActionHelpContents.svg"
+        )
         row = QHBoxLayout(self)
         row.setContentsMargins(look.MARGIN, 4, look.MARGIN, 0)
         row.setSpacing(look.GAP)
@@ -61,9 +65,15 @@ class EngineBar(QWidget):
         }
         text = words[state]
         if hello is not None and state in (EngineState.READY, EngineState.WORKING):
-            device = next((item for item in hello.devices if item.is_default), hello.devices[0] if hello.devices else None)
+            device = next(
+                (item for item in hello.devices if item.is_default), hello.devices[0] if hello.devices else None
+            )
             text = f"{text} · {device.name}" if device else text
-            self.setToolTip(self.tr("Engine {0}, Python {1}, process {2}").format(hello.engine_version, hello.python_version, hello.pid))
+            self.setToolTip(
+                self.tr("Engine {0}, Python {1}, process {2}").format(
+                    hello.engine_version, hello.python_version, hello.pid
+                )
+            )
         self._dot.setStyleSheet(f"color: {_COLORS[state]}")
         self._text.setText(text)
         self._text.setAccessibleName(self.tr("Engine: {0}").format(text))

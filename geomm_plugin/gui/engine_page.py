@@ -24,9 +24,14 @@ class EnginePage(QWidget):
         self.setObjectName("geommEnginePage")
         self._maker: Optional[EnvironmentMaker] = None
         title = QLabel("<h3>" + self.tr("One step before the first map") + "</h3>", self)
-        why = look.wrapped_label(self, "geommEngineWhy", self.tr(
-            "GeoMM looks at images with a small program of its own, the engine. It runs on this computer only, needs no "
-            "account, and is kept apart from QGIS, so it cannot disturb it."))
+        why = look.wrapped_label(
+            self,
+            "geommEngineWhy",
+            self.tr(
+                "GeoMM looks at images with a small program of its own, the engine. It runs on this computer only, needs no "
+                "account, and is kept apart from QGIS, so it cannot disturb it."
+            ),
+        )
         self._install = QPushButton(self.tr("Set up the engine"), self)
         self._install.setObjectName("geommInstall")
         self._install.clicked.connect(lambda _checked=False: self._start())
@@ -54,10 +59,13 @@ class EnginePage(QWidget):
     def _where_text(self) -> str:
         if bundled_wheel():
             return self.tr(
-                "Makes a Python environment in {0} and downloads the engine's libraries (about 150 MB). Needs Python 3.11 or newer."
+                "Makes a Python environment in {0} and downloads the engine's libraries (about 150 MB). "
+                "Needs Python 3.11 or newer."
             ).format(paths.engine_dir())
         self._install.setEnabled(False)
-        return self.tr("This is a development checkout without a packed engine: run “make setup” in it, then “Look again”.")
+        return self.tr(
+            "This is a development checkout without a packed engine: run “make setup” in it, then “Look again”."
+        )
 
     def _start(self) -> None:
         self._install.setEnabled(False)

@@ -52,8 +52,13 @@ class Exporter(QObject):
         if not path:
             return
         params = contract.ExportParams(
-            index_dir=run.index_dir, text=run.params.text, output_path=path, threshold=threshold,
-            not_text=run.params.not_text, is_exact_text=run.params.is_exact_text, area=run.params.area,
+            index_dir=run.index_dir,
+            text=run.params.text,
+            output_path=path,
+            threshold=threshold,
+            not_text=run.params.not_text,
+            is_exact_text=run.params.is_exact_text,
+            area=run.params.area,
         )
         self._notice.show_message("info", self.tr("Writing {0} …").format(path))
         call = self._session.client.send("export", params)
@@ -74,12 +79,16 @@ class Exporter(QObject):
         folder = QgsProject.instance().homePath() or os.path.expanduser("~")
         name = os.path.basename(paths.run_dir(folder, run.words)) + ".gpkg"
         title = self.tr("Export GeoPackage")
-        path, _filter = QFileDialog.getSaveFileName(self._window, title, os.path.join(folder, name), "GeoPackage (*.gpkg)")
+        path, _filter = QFileDialog.getSaveFileName(
+            self._window, title, os.path.join(folder, name), "GeoPackage (*.gpkg)"
+        )
         return path if not path or path.lower().endswith(".gpkg") else path + ".gpkg"
 
     def _on_written(self, path: str, tiles: int) -> None:
         text = self.tr("{0:,} tiles written.").format(tiles)
-        self._notice.show_message("success", text, path, action=self.tr("Add to map"), on_action=lambda: self._add(path))
+        self._notice.show_message(
+            "success", text, path, action=self.tr("Add to map"), on_action=lambda: self._add(path)
+        )
 
     def _add(self, path: str) -> None:
         layer = QgsVectorLayer(path, os.path.splitext(os.path.basename(path))[0], "ogr")
@@ -93,4 +102,6 @@ class Exporter(QObject):
 
     def _on_not_copied(self, task: CopyTask) -> None:
         text = self.tr("The tiles could not be written: {0}.").format(task.problem)
-        self._notice.show_message("error", text, self.tr("Choose another folder, or run again if the result's files are gone."))
+        self._notice.show_message(
+            "error", text, self.tr("Choose another folder, or run again if the result's files are gone.")
+        )

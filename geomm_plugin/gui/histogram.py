@@ -9,7 +9,6 @@ from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
-
 HEIGHT = 74
 STEPS = 200
 
@@ -94,7 +93,11 @@ class Histogram(QWidget):
         painter.drawLine(QPointF(x, plot.top()), QPointF(x, plot.bottom()))
         painter.setBrush(self.palette().color(QPalette.ColorRole.Highlight) if self.hasFocus() else line)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.drawPolygon(QPolygonF([QPointF(x, plot.bottom() - 1), QPointF(x - 6, plot.bottom() + 9), QPointF(x + 6, plot.bottom() + 9)]))
+        painter.drawPolygon(
+            QPolygonF(
+                [QPointF(x, plot.bottom() - 1), QPointF(x - 6, plot.bottom() + 9), QPointF(x + 6, plot.bottom() + 9)]
+            )
+        )
         painter.end()
 
     def _paint_bars(self, painter: QPainter, plot: QRectF) -> None:

@@ -30,7 +30,11 @@ class LayerList(QListWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self.refresh)
-        self._signals = (QgsProject.instance().layersAdded, QgsProject.instance().layersRemoved, QgsProject.instance().cleared)
+        self._signals = (
+            QgsProject.instance().layersAdded,
+            QgsProject.instance().layersRemoved,
+            QgsProject.instance().cleared,
+        )
         for signal in self._signals:
             signal.connect(self._refresh_soon)
         self.itemChanged.connect(lambda _item: self.changed.emit())
@@ -43,7 +47,11 @@ class LayerList(QListWidget):
         """Lists what is in the project now; ticks stay."""
         ticked = self.ticked_ids()
         order = QgsProject.instance().layerTreeRoot().layerOrder()
-        rasters = [layer for layer in order if isinstance(layer, QgsRasterLayer) and not layer.customProperty(layers.KIND_PROPERTY)]
+        rasters = [
+            layer
+            for layer in order
+            if isinstance(layer, QgsRasterLayer) and not layer.customProperty(layers.KIND_PROPERTY)
+        ]
         if rasters and not ticked & {layer.id() for layer in rasters}:
             ticked = {next((layer.id() for layer in rasters if layers.is_usable(layer)), "")}
         self.blockSignals(True)

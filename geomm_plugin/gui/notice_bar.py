@@ -28,12 +28,12 @@ class NoticeBar(QFrame):
         self._details_button = QPushButton(self.tr("Details"), self)
         self._details_button.setObjectName("geommNoticeDetails")
         self._details_button.setCheckable(True)
-        self._details_button.toggled.connect(lambda is_open: self._details.setVisible(is_open))
         close = look.tool_button(self, "geommNoticeClose", self.tr("Close this message"), self.clear, "/mIconClose.svg")
         self._details = QPlainTextEdit(self)
         self._details.setReadOnly(True)
         self._details.setMaximumHeight(110)
         self._details.setAccessibleName(self.tr("Details"))
+        self._details_button.toggled.connect(self._details.setVisible)
         self._on_action: Optional[Callable[[], None]] = None
         self._action.clicked.connect(lambda _checked=False: self._do_action())
         first = QHBoxLayout()
@@ -61,7 +61,13 @@ class NoticeBar(QFrame):
         return self._text.text()
 
     def show_message(
-        self, kind: str, cause: str, cure: str = "", details: str = "", action: str = "", on_action: Optional[Callable[[], None]] = None
+        self,
+        kind: str,
+        cause: str,
+        cure: str = "",
+        details: str = "",
+        action: str = "",
+        on_action: Optional[Callable[[], None]] = None,
     ) -> None:
         """``kind`` is "error", "warning", "success" or "info"."""
         color = _COLORS[kind]

@@ -18,12 +18,16 @@ KEY = "geommOptions"
 class OptionsPage(QgsOptionsPageWidget):
     """Written when the person presses OK."""
 
-    def __init__(self, devices: Tuple[Tuple[str, str], ...], on_applied: object, parent: Optional[QWidget] = None) -> None:
+    def __init__(
+        self, devices: Tuple[Tuple[str, str], ...], on_applied: object, parent: Optional[QWidget] = None
+    ) -> None:
         super().__init__(parent)
         self.setObjectName(KEY)
         self._settings = Settings()
         self._on_applied = on_applied
-        self.engine = self._file_widget("geommEnginePath", QgsFileWidget.StorageMode.GetFile, self._settings.engine_path)
+        self.engine = self._file_widget(
+            "geommEnginePath", QgsFileWidget.StorageMode.GetFile, self._settings.engine_path
+        )
         self.engine.lineEdit().setPlaceholderText(self.tr("found by itself"))
         self.engine.fileChanged.connect(lambda _path: self._show_found())
         self._found = QLabel(self)
@@ -33,7 +37,9 @@ class OptionsPage(QgsOptionsPageWidget):
         for device_id, name in (("auto", self.tr("automatic: the fastest")), *devices):
             self.device.addItem(name, device_id)
         self.device.setCurrentIndex(max(0, self.device.findData(self._settings.device)))
-        self.results = self._file_widget("geommResultsDir", QgsFileWidget.StorageMode.GetDirectory, self._settings.results_dir)
+        self.results = self._file_widget(
+            "geommResultsDir", QgsFileWidget.StorageMode.GetDirectory, self._settings.results_dir
+        )
         self.results.lineEdit().setPlaceholderText(self.tr("beside the project, else {0}").format(paths.results_dir()))
         form = QFormLayout()
         form.addRow(self.tr("Engine (geomm or its Python)"), self.engine)
@@ -55,10 +61,18 @@ class OptionsPage(QgsOptionsPageWidget):
     def _show_found(self) -> None:
         path = self.engine.filePath()
         if path:
-            text = self.tr("This program will be used.") if is_startable(path) else self.tr("This is not a program that can be the engine.")
+            text = (
+                self.tr("This program will be used.")
+                if is_startable(path)
+                else self.tr("This is not a program that can be the engine.")
+            )
         else:
             command = find_engine(self._settings) if not self._settings.engine_path else None
-            text = self.tr("Found: {0}").format(command.program) if command else self.tr("Looked for when the dock is opened.")
+            text = (
+                self.tr("Found: {0}").format(command.program)
+                if command
+                else self.tr("Looked for when the dock is opened.")
+            )
         self._found.setText(text)
 
     def apply(self) -> None:

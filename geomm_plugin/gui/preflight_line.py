@@ -72,7 +72,9 @@ class PreflightLine(QFrame):
 
     def show_idle(self, text: str) -> None:
         """Nothing to check: says what is missing."""
-        self._show(None, "ℹ", text or self.tr("Add a satellite or aerial image to the project and tick it above."), look.GREY)
+        self._show(
+            None, "ℹ", text or self.tr("Add a satellite or aerial image to the project and tick it above."), look.GREY
+        )
         self._unit_row.setVisible(False)
         self._roles_row.setVisible(False)
 
@@ -102,7 +104,11 @@ class PreflightLine(QFrame):
         parts.append(self.tr("{0:,} tiles").format(result.tiles_total))
         if result.tiles_done and left:
             parts.append(self.tr("{0:,} of them ready").format(result.tiles_done))
-        parts.append(self.tr("about {0}").format(look.duration(max(1, result.estimate_s))) if left else self.tr("all ready: moments"))
+        parts.append(
+            self.tr("about {0}").format(look.duration(max(1, result.estimate_s)))
+            if left
+            else self.tr("all ready: moments")
+        )
         if more:
             parts.append(self.tr("and {0} more layers").format(more))
         return " · ".join(part for part in parts if part)

@@ -60,7 +60,11 @@ class ProgressStrip(QWidget):
         """One line: "embedding 1,340 of 2,116 · 412 tiles/s · 2 s left"."""
         parts = [self.tr("{0} {1:,} of {2:,}").format(self._stage(note.stage), note.done, note.total)]
         if note.rate > 0:
-            parts.append(self.tr("{0:,.0f} tiles/s").format(note.rate) if note.rate >= 10 else self.tr("{0:.1f} tiles/s").format(note.rate))
+            parts.append(
+                self.tr("{0:,.0f} tiles/s").format(note.rate)
+                if note.rate >= 10
+                else self.tr("{0:.1f} tiles/s").format(note.rate)
+            )
         if note.eta_s >= 0:
             parts.append(self.tr("{0} left").format(look.duration(note.eta_s)))
         return " · ".join(parts)

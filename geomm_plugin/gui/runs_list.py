@@ -34,10 +34,19 @@ class RunsList(QWidget):
         self.list.currentItemChanged.connect(lambda *_items: self._enable())
         title = QLabel(self.tr("Runs"), self)
         self._repeat = look.tool_button(
-            self, "geommRepeat", self.tr("Repeat this run"), lambda: self._send(self.repeat_asked), "/mActionRefresh.svg")
+            self,
+            "geommRepeat",
+            self.tr("Repeat this run"),
+            lambda: self._send(self.repeat_asked),
+            "/mActionRefresh.svg",
+        )
         self._remove = look.tool_button(
-            self, "geommRemoveRun", self.tr("Remove this run and its layers from the project; its files stay"),
-            lambda: self._send(self.remove_asked), "/mActionDeleteSelected.svg")
+            self,
+            "geommRemoveRun",
+            self.tr("Remove this run and its layers from the project; its files stay"),
+            lambda: self._send(self.remove_asked),
+            "/mActionDeleteSelected.svg",
+        )
         head = QHBoxLayout()
         head.addWidget(title)
         head.addStretch(1)

@@ -50,8 +50,14 @@ class SearchPanel(QWidget):
         self.button.setMinimumHeight(28)
         self.button.clicked.connect(lambda _checked=False: self.asked.emit())
         self._results = self._make_results()
-        self._hint = look.wrapped_label(self, "geommSearchHint", self.tr(
-            "Say in English what it looks like from above. The first search looks at the whole layer; every later one takes moments."))
+        self._hint = look.wrapped_label(
+            self,
+            "geommSearchHint",
+            self.tr(
+                "Say in English what it looks like from above. The first search looks at the whole layer; "
+                "every later one takes moments."
+            ),
+        )
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(RESTYLE_MS)
@@ -59,7 +65,9 @@ class SearchPanel(QWidget):
         grid = QGridLayout()
         grid.setHorizontalSpacing(look.MARGIN)
         grid.setVerticalSpacing(look.GAP)
-        for place, (name, field) in enumerate(((self.tr("L&ook for"), self.text), (self.tr("&But not"), self.not_text))):
+        for place, (name, field) in enumerate(
+            ((self.tr("L&ook for"), self.text), (self.tr("&But not"), self.not_text))
+        ):
             label = QLabel(name, self)
             label.setBuddy(field)
             grid.addWidget(label, place, 0)
@@ -149,7 +157,11 @@ class SearchPanel(QWidget):
         self.table.setRowCount(len(result.hits))
         for place, hit in enumerate(result.hits):
             x0, y0, x1, y1 = hit.bounds_xyxy
-            centre = f"{(x0 + x1) / 2:,.1f}  {(y0 + y1) / 2:,.1f}" if abs(x0) > 360 else f"{(x0 + x1) / 2:.5f}  {(y0 + y1) / 2:.5f}"
+            centre = (
+                f"{(x0 + x1) / 2:,.1f}  {(y0 + y1) / 2:,.1f}"
+                if abs(x0) > 360
+                else f"{(x0 + x1) / 2:.5f}  {(y0 + y1) / 2:.5f}"
+            )
             for column, text in enumerate((str(hit.rank), f"{hit.score:.3f}", centre)):
                 item = QTableWidgetItem(text)
                 item.setData(_HIT, place)
@@ -168,14 +180,21 @@ class SearchPanel(QWidget):
             self.threshold_moved.emit(self._run, self.histogram.threshold)
 
     def _show_cut(self) -> None:
-        text = self.tr("top {share:.1%}: {tiles} tiles")
-        if self._run is not None and self.histogram.tiles() > len(self._run.result.hits):
-            text = self.tr("top {share:.1%}: {tiles} tiles, {listed} listed").replace("{listed}", f"{len(self._run.result.hits):,}")
-        self._cut.setText(words_for_cut(self.histogram, text))
+        self._cut.setText(self._words_for_cut())
         self._cut.setToolTip(words_for_cut(self.histogram, self.tr("Score of at least {score:.4f}")))
         if self._run is not None:
             for place, hit in enumerate(self._run.result.hits):
                 self.table.setRowHidden(place, hit.score < self.histogram.threshold)
+
+    def _words_for_cut(self) -> str:
+        """Exact while every tile right of the cut is in the list, else read off the histogram."""
+        hits = self._run.result.hits if self._run is not None else ()
+        listed = sum(hit.score >= self.histogram.threshold for hit in hits)
+        if listed < len(hits):
+            share = listed / max(1, self.histogram.total())
+            return self.tr("top {0:.1%}: {1:,} tiles").format(share, listed)
+        text = self.tr("top {share:.1%}: about {tiles} tiles, {listed} listed")
+        return words_for_cut(self.histogram, text.replace("{listed}", f"{listed:,}"))
 
     def _send_hit(self, signal: Any) -> None:
         items = self.table.selectedItems()

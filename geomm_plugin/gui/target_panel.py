@@ -40,8 +40,11 @@ class TargetPanel(QWidget):
         grid.setHorizontalSpacing(look.MARGIN)
         grid.setVerticalSpacing(look.GAP)
         grid.setColumnStretch(1, 1)
-        rows = ((self.tr("&Layers"), self.layer_list, self.layer_list), (self.tr("E&xtent"), self.area_chooser, self.area_chooser.mode_box),
-                (self.tr("&Model"), self.model_chooser, self.model_chooser.box))
+        rows = (
+            (self.tr("&Layers"), self.layer_list, self.layer_list),
+            (self.tr("E&xtent"), self.area_chooser, self.area_chooser.mode_box),
+            (self.tr("&Model"), self.model_chooser, self.model_chooser.box),
+        )
         for place, (name, widget, buddy) in enumerate(rows):
             label = QLabel(name, self)
             label.setBuddy(buddy)

@@ -72,7 +72,9 @@ class EnvironmentMaker(QObject):
 
     def _probe_next(self) -> None:
         if not self._pythons:
-            text = self.tr("No Python {0}.{1} or newer was found. Install it from python.org or your system's packages, then try again.")
+            text = self.tr(
+                "No Python {0}.{1} or newer was found. Install it from python.org or your system's packages, then try again."
+            )
             self.failed.emit(text.format(*NEEDED))
             return
         self._is_probing = True

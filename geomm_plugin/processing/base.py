@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
 
 from qgis.core import (
+    QgsFeatureRequest,
     QgsGeometry,
+    QgsMapLayer,
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -20,10 +23,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingUtils,
-    QgsProcessing,
-    QgsMapLayer,
     QgsRasterLayer,
-    QgsFeatureRequest,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
@@ -44,14 +44,16 @@ UNITS = tuple(unit for unit, _name in unit_names())
 class LayerStyler(QgsProcessingLayerPostProcessorInterface):
     """Styles a result when Processing has loaded it. Kept alive by the list below: QGIS holds no reference of its own."""
 
-    kept: List["LayerStyler"] = []
+    kept: ClassVar[List["LayerStyler"]] = []
 
     def __init__(self, kind: str, classes: Sequence[contract.ClassShare] = ()) -> None:
         super().__init__()
         self._kind = kind
         self._classes = tuple(classes)
 
-    def postProcessLayer(self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback) -> None:
+    def postProcessLayer(
+        self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
+    ) -> None:
         style_for_processing(layer, self._kind, self._classes)
 
 
@@ -94,7 +96,9 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, self.tr("Image layer")))
 
     def _add_area(self) -> None:
-        self.addParameter(QgsProcessingParameterExtent(self.EXTENT, self.tr("Extent (empty: the whole layer)"), optional=True))
+        self.addParameter(
+            QgsProcessingParameterExtent(self.EXTENT, self.tr("Extent (empty: the whole layer)"), optional=True)
+        )
         polygons = [QgsProcessing.SourceType.TypeVectorPolygon]
         name = self.tr("Only inside these polygons")
         self.addParameter(QgsProcessingParameterFeatureSource(self.AREA, name, polygons, optional=True))
@@ -103,7 +107,9 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         name = self.tr("Model (empty: the built-in one)")
         self._add_advanced(QgsProcessingParameterString(self.MODEL, name, defaultValue="", optional=True))
         options = [name for _unit, name in unit_names()]
-        self._add_advanced(QgsProcessingParameterEnum(self.UNIT, self.tr("What the pixel values are"), options, defaultValue=0))
+        self._add_advanced(
+            QgsProcessingParameterEnum(self.UNIT, self.tr("What the pixel values are"), options, defaultValue=0)
+        )
 
     def _add_advanced(self, parameter: QgsProcessingParameterDefinition) -> None:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
@@ -121,7 +127,9 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
 
     # --- reading
 
-    def prepareAlgorithm(self, parameters: Dict[str, Any], context: QgsProcessingContext, _feedback: QgsProcessingFeedback) -> bool:
+    def prepareAlgorithm(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext, _feedback: QgsProcessingFeedback
+    ) -> bool:
         layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
         if layer is None:
             raise QgsProcessingException(self.invalidRasterError(parameters, self.INPUT))
@@ -135,7 +143,9 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         self._source = contract.RasterSource(source.paths, source.roles, unit or source.unit, source.name)
         return True
 
-    def _read_area(self, parameters: Dict[str, Any], layer: QgsRasterLayer, context: QgsProcessingContext) -> contract.Area:
+    def _read_area(
+        self, parameters: Dict[str, Any], layer: QgsRasterLayer, context: QgsProcessingContext
+    ) -> contract.Area:
         geometry: Optional[QgsGeometry] = None
         if parameters.get(self.EXTENT):
             geometry = self.parameterAsExtentGeometry(parameters, self.EXTENT, context, layer.crs())
@@ -199,15 +209,22 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         os.makedirs(os.path.dirname(os.path.abspath(destination)), exist_ok=True)
         try:
             shutil.move(path, destination)
-            for source, target in ((path + ".aux.xml", destination + ".aux.xml"), (_stem(path) + ".qml", _stem(destination) + ".qml")):
+            for source, target in (
+                (path + ".aux.xml", destination + ".aux.xml"),
+                (_stem(path) + ".qml", _stem(destination) + ".qml"),
+            ):
                 if os.path.isfile(source):
                     shutil.move(source, target)
         except OSError as problem:
-            text = self.tr("Cannot write {0}: {1}. Choose another place.").format(destination, problem.strerror or problem)
+            text = self.tr("Cannot write {0}: {1}. Choose another place.").format(
+                destination, problem.strerror or problem
+            )
             raise QgsProcessingException(text) from problem
         return destination
 
-    def _style(self, context: QgsProcessingContext, path: str, kind: str, classes: Sequence[contract.ClassShare] = ()) -> None:
+    def _style(
+        self, context: QgsProcessingContext, path: str, kind: str, classes: Sequence[contract.ClassShare] = ()
+    ) -> None:
         if path and context.willLoadLayerOnCompletion(path):
             styler = LayerStyler(kind, classes)
             LayerStyler.kept.append(styler)

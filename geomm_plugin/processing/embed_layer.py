@@ -45,13 +45,17 @@ class EmbedLayer(GeommAlgorithm):
         self._add_area()
         self._add_model_and_unit()
         name = self.tr("Folder of the embeddings (empty: the usual place)")
-        self.addParameter(QgsProcessingParameterFolderDestination(self.OUTPUT, name, optional=True, createByDefault=False))
+        self.addParameter(
+            QgsProcessingParameterFolderDestination(self.OUTPUT, name, optional=True, createByDefault=False)
+        )
         self.addOutput(QgsProcessingOutputString(self.INDEX, self.tr("Folder of the embeddings")))
         self.addOutput(QgsProcessingOutputNumber(self.TILES, self.tr("Tiles")))
         self.addOutput(QgsProcessingOutputNumber(self.EMBEDDED, self.tr("Tiles embedded now")))
         self.addOutput(QgsProcessingOutputNumber(self.FAILED, self.tr("Tiles that failed")))
 
-    def processAlgorithm(self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Dict[str, Any]:
         folder = self.parameterAsString(parameters, self.OUTPUT, context) if parameters.get(self.OUTPUT) else ""
         params = contract.EmbedParams(self._source, self._model(parameters, context), self._area, index_dir=folder)
         result = self._run("embed", params, feedback)

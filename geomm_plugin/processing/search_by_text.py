@@ -48,7 +48,9 @@ class SearchByText(GeommAlgorithm):
     def initAlgorithm(self, _configuration: Dict[str, Any]) -> None:
         self._add_input()
         self.addParameter(QgsProcessingParameterString(self.TEXT, self.tr("Text")))
-        self.addParameter(QgsProcessingParameterString(self.NOT_TEXT, self.tr("But not"), defaultValue="", optional=True))
+        self.addParameter(
+            QgsProcessingParameterString(self.NOT_TEXT, self.tr("But not"), defaultValue="", optional=True)
+        )
         count = self.tr("Number of tiles to list")
         kind = QgsProcessingParameterNumber.Type.Integer
         self.addParameter(QgsProcessingParameterNumber(self.TOP_K, count, kind, 100, False, 1, 100_000))
@@ -66,7 +68,9 @@ class SearchByText(GeommAlgorithm):
             return False, self.tr("Type what to look for, such as: solar farm")
         return super().checkParameterValues(parameters, context)
 
-    def processAlgorithm(self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Dict[str, Any]:
         params = contract.SearchParams(
             text=self.parameterAsString(parameters, self.TEXT, context).strip(),
             output_dir=self._work_dir(),

@@ -8,7 +8,7 @@ from well_behaved import Engine
 
 class PrintsGarbage(Engine):
     def send(self, message):
-        sys.stdout.buffer.write(b"Loading checkpoint shards: 100%|####|\n{\"not\": \"rpc\"}\n[1, 2]\n\xff\xfe\n\n")
+        sys.stdout.buffer.write(b'Loading checkpoint shards: 100%|####|\n{"not": "rpc"}\n[1, 2]\n\xff\xfe\n\n')
         super().send(message)
 
 

@@ -10,7 +10,9 @@ class Refuses(Engine):
             super().answer(message)
             return
         facts = {"missing": "nir"}
-        error = contract.error_response(message["id"], contract.ErrorCode.BANDS_MISSING, "A band is missing.", "Name the bands.", facts)
+        error = contract.error_response(
+            message["id"], contract.ErrorCode.BANDS_MISSING, "A band is missing.", "Name the bands.", facts
+        )
         self.send(error)
 
 

@@ -78,7 +78,18 @@ class Engine:
 
     def model(self):
         return contract.ModelSummary(
-            "fake", "GeoMM Fake", "1", "CC0-1.0", 0.3, 30.0, ("red", "green", "blue"), 64, 1.0, "For tests.", True, ("EuroSAT 10 classes: 90 %",)
+            "fake",
+            "GeoMM Fake",
+            "1",
+            "CC0-1.0",
+            0.3,
+            30.0,
+            ("red", "green", "blue"),
+            64,
+            1.0,
+            "For tests.",
+            True,
+            ("EuroSAT 10 classes: 90 %",),
         )
 
     def do_models_list(self, id_, params):
@@ -94,7 +105,9 @@ class Engine:
     def do_preflight(self, id_, params):
         level = contract.Level.GREEN if params.source.unit else contract.Level.AMBER
         notes = () if params.source.unit else (contract.Note("unit_assumed", level, "The unit is assumed."),)
-        return contract.PreflightResult(level, notes, ("red", "green", "blue"), "reflectance", 10.0, 160.0, 400, 0, 1.5, "cpu", "/tmp")
+        return contract.PreflightResult(
+            level, notes, ("red", "green", "blue"), "reflectance", 10.0, 160.0, 400, 0, 1.5, "cpu", "/tmp"
+        )
 
     def do_shutdown(self, id_, params):
         self.inbox.put(None)
@@ -106,7 +119,9 @@ class Engine:
         for step in range(1, self.steps + 1):
             if id_ in self.cancelled:
                 raise Cancelled
-            self.send(contract.notification(contract.PROGRESS, contract.ProgressNote(id_, stage, step, self.steps, 50.0, 0.1)))
+            self.send(
+                contract.notification(contract.PROGRESS, contract.ProgressNote(id_, stage, step, self.steps, 50.0, 0.1))
+            )
             time.sleep(self.step_s)
 
     def embedded(self):
@@ -130,10 +145,19 @@ class Engine:
         grid.write_tiles(tiles_path, "tiles")
         (folder / "summary.json").write_text("{}", encoding="utf-8")
         shares = tuple(
-            contract.ClassShare(place, entry.name, entry.color or "#336699", 10, 25.6, 1 / len(shown)) for place, entry in enumerate(shown, 1)
+            contract.ClassShare(place, entry.name, entry.color or "#336699", 10, 25.6, 1 / len(shown))
+            for place, entry in enumerate(shown, 1)
         )
         return contract.ClassifyResult(
-            str(class_path), str(confidence_path), "", str(tiles_path), str(folder / "summary.json"), "/tmp/index", shares, 0.7, self.embedded()
+            str(class_path),
+            str(confidence_path),
+            "",
+            str(tiles_path),
+            str(folder / "summary.json"),
+            "/tmp/index",
+            shares,
+            0.7,
+            self.embedded(),
         )
 
     def do_search(self, id_, params):
@@ -146,7 +170,15 @@ class Engine:
         grid.write_tiles(folder / "hits.gpkg", "hits", hits)
         scores = [0.01 * step for step in range(30)]
         return contract.SearchResult(
-            str(folder / "score.tif"), str(folder / "hits.gpkg"), "/tmp/index", grid.crs_id(), hits, tuple(range(30, 0, -1)), scores[0], scores[-1], 0.2
+            str(folder / "score.tif"),
+            str(folder / "hits.gpkg"),
+            "/tmp/index",
+            grid.crs_id(),
+            hits,
+            tuple(range(30, 0, -1)),
+            scores[0],
+            scores[-1],
+            0.2,
         )
 
     def do_export(self, id_, params):
@@ -194,7 +226,10 @@ class Grid:
 
     def hits(self, count):
         places = [(row, col) for row in range(self.rows) for col in range(self.cols)][:count]
-        return tuple(contract.Hit(rank, row, col, 0.3 - 0.01 * rank, 0.2, self.bounds(row, col)) for rank, (row, col) in enumerate(places, 1))
+        return tuple(
+            contract.Hit(rank, row, col, 0.3 - 0.01 * rank, 0.2, self.bounds(row, col))
+            for rank, (row, col) in enumerate(places, 1)
+        )
 
     def write_tiles(self, path, layer_name, hits=None):
         from osgeo import ogr, osr
@@ -208,7 +243,9 @@ class Grid:
             feature = ogr.Feature(layer.GetLayerDefn())
             feature["rank"], feature["score"] = hit.rank, hit.score
             x0, y0, x1, y1 = hit.bounds_xyxy
-            feature.SetGeometry(ogr.CreateGeometryFromWkt(f"POLYGON(({x0} {y0},{x1} {y0},{x1} {y1},{x0} {y1},{x0} {y0}))"))
+            feature.SetGeometry(
+                ogr.CreateGeometryFromWkt(f"POLYGON(({x0} {y0},{x1} {y0},{x1} {y1},{x0} {y1},{x0} {y0}))")
+            )
             layer.CreateFeature(feature)
         out = None
 

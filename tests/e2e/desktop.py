@@ -53,7 +53,9 @@ class Desktop:
         (profile / "python" / "plugins").mkdir(parents=True)
         (profile / "QGIS").mkdir()
         (profile / "python" / "plugins" / "geomm").symlink_to(ROOT / "geomm_plugin")
-        settings = "[PythonPlugins]\ngeomm=true\n[qgis]\ncheckVersion=false\n[locale]\noverrideFlag=true\nuserLocale=en_US\n"
+        settings = (
+            "[PythonPlugins]\ngeomm=true\n[qgis]\ncheckVersion=false\n[locale]\noverrideFlag=true\nuserLocale=en_US\n"
+        )
         (profile / "QGIS" / "QGIS3.ini").write_text(settings)
         startup = str(Path(__file__).with_name("startup.py"))
         log = (self.folder / "qgis.log").open("wb")

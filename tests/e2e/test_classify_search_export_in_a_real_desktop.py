@@ -25,7 +25,8 @@ def test_classify_search_export(desktop):
     desktop.wait(lambda: len(desktop.state()["runs"]) == 1, 180, "the class map")
     desktop.screenshot("classified")
     state = desktop.state()
-    assert len(state["groups"]) == 1 and "forest" in state["groups"][0]
+    assert len(state["groups"]) == 1
+    assert "forest" in state["groups"][0]
     assert any(name.startswith("Classes:") for name in state["layers"])
     assert state["notice"] == ""
 

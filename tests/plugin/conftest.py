@@ -80,7 +80,9 @@ def fake_engine(monkeypatch):
     return use
 
 
-def draw_raster(path: Path, *, size=256, bands=("red", "green", "blue"), origin=(500_000.0, 5_600_000.0), pixel_m=10.0) -> Path:
+def draw_raster(
+    path: Path, *, size=256, bands=("red", "green", "blue"), origin=(500_000.0, 5_600_000.0), pixel_m=10.0
+) -> Path:
     """A byte GeoTIFF in UTM 32N: a lake in a field, with described bands."""
     from osgeo import gdal, osr
 

@@ -13,7 +13,8 @@ OWN = [value for name, value in vars(failure).items() if name.startswith("ENGINE
 @pytest.mark.parametrize("is_english", [True, False])
 def test_every_code_has_a_cause_and_a_cure(code, is_english):
     message = ErrorTexts(is_english=is_english).failure(Failure(code))
-    assert message.cause and message.cause != code
+    assert message.cause
+    assert message.cause != code
     assert message.cure
     assert "{" not in message.text
 

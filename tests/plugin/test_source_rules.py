@@ -42,7 +42,8 @@ def test_keeps_from_what_harms(path):
         assert not isinstance(node, ast.Assert), f"line {node.lineno}: assert"
         if isinstance(node, ast.ExceptHandler):
             names = [node.type.id] if isinstance(node.type, ast.Name) else []
-            assert node.type is not None and not {"Exception", "BaseException"} & set(names), f"line {node.lineno}: broad except"
+            assert node.type is not None, f"line {node.lineno}: bare except"
+            assert not {"Exception", "BaseException"} & set(names), f"line {node.lineno}: broad except"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in FORBIDDEN_CALLS, f"line {node.lineno}: {node.func.id}"
         if isinstance(node, ast.Attribute):
@@ -56,7 +57,11 @@ def test_no_enum_is_unscoped():
     """``Qt.AlignRight`` works on Qt 5 only; ``Qt.AlignmentFlag.AlignRight`` on both."""
     for path in FILES:
         for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("Qt", "QProcess", "QSizePolicy"):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in ("Qt", "QProcess", "QSizePolicy")
+            ):
                 owner = {"Qt": "Qt", "QProcess": "QProcess", "QSizePolicy": "QSizePolicy"}[node.value.id]
                 kind = getattr(__import__("qgis.PyQt.QtCore", fromlist=["Qt"]), owner, None)
                 if kind is None:

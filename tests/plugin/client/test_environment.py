@@ -21,7 +21,12 @@ POISON = {
 
 
 def test_a_poisoned_environment_is_not_leaked():
-    parent = {**POISON, "HOME": "/home/é a", "LC_ALL": "C.UTF-8", "PATH": os.pathsep.join(["/opt/QGIS 3/bin", "/usr/bin"])}
+    parent = {
+        **POISON,
+        "HOME": "/home/é a",
+        "LC_ALL": "C.UTF-8",
+        "PATH": os.pathsep.join(["/opt/QGIS 3/bin", "/usr/bin"]),
+    }
     found = child_variables(parent)
     assert not set(found) & set(POISON)
     assert found["HOME"] == "/home/é a"

@@ -36,7 +36,11 @@ def test_a_list_on_the_clipboard_is_added_once(table):
     table.set_entries((ClassEntry("water"),))
     QApplication.clipboard().setText("forest: trees, Water, !cloud")
     table.paste()
-    assert [(entry.name, entry.is_negative) for entry in table.entries()] == [("water", False), ("forest", False), ("cloud", True)]
+    assert [(entry.name, entry.is_negative) for entry in table.entries()] == [
+        ("water", False),
+        ("forest", False),
+        ("cloud", True),
+    ]
 
 
 def test_delete_removes_the_chosen_rows_but_never_the_empty_one(table, qtbot):

@@ -80,7 +80,8 @@ def test_first_click_gives_a_styled_group(make_dock, qtbot, any_engine, raster_l
     assert {row.name for row in run.result.classes} == set(names)
     chosen = {entry.name: entry.color for entry in dock.classify.classes()}
     assert all(names[name] == color for name, color in chosen.items() if name in names)
-    assert kinds["class"].itemVisibilityChecked() and not kinds["tiles"].itemVisibilityChecked()
+    assert kinds["class"].itemVisibilityChecked()
+    assert not kinds["tiles"].itemVisibilityChecked()
     assert "forest" in class_map.metadata().abstract()
     assert class_map.customProperty(layers.RUN_PROPERTY) == run.id
     assert Path(run.output_dir, "class.qml").exists()
@@ -114,7 +115,7 @@ def test_export_writes_a_geopackage(make_dock, qtbot, real_engine, raster_layer,
     dock = make_dock()
     dock.search.text.setText("water")
     dock.tabs.setCurrentWidget(dock.search)
-    run = run_and_wait(qtbot, dock, "geommSearchButton")
+    run_and_wait(qtbot, dock, "geommSearchButton")
     path = str(work_dir / "found é.gpkg")
     monkeypatch.setattr("geomm_plugin.gui.exporting.QFileDialog.getSaveFileName", lambda *_args: (path, ""))
     click(qtbot, dock, "geommSearchExport")
@@ -171,7 +172,8 @@ def test_preflight_asks_for_the_unit_and_takes_the_answer(make_dock, qtbot, fake
     dock = make_dock()
     line = dock.target.line
     qtbot.waitUntil(lambda: line.level is Level.AMBER, timeout=LONG_MS)
-    assert not line.unit_box.isHidden() and line.unit_box.isVisible()
+    assert not line.unit_box.isHidden()
+    assert line.unit_box.isVisible()
     line.unit_box.setCurrentIndex(line.unit_box.findData("display"))
     line.unit_box.activated.emit(line.unit_box.currentIndex())
     qtbot.waitUntil(lambda: line.level is Level.GREEN, timeout=LONG_MS)
@@ -181,7 +183,7 @@ def test_preflight_asks_for_the_unit_and_takes_the_answer(make_dock, qtbot, fake
 def test_no_engine_shows_the_friendly_page(make_dock, qtbot, monkeypatch):
     monkeypatch.setattr("geomm_plugin.session.find_engine", lambda _settings=None: None)
     dock = make_dock()
-    qtbot.waitUntil(lambda: dock.engine_page.isVisible(), timeout=LONG_MS)
+    qtbot.waitUntil(dock.engine_page.isVisible, timeout=LONG_MS)
     assert dock.session.client.state is EngineState.ABSENT
 
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from qgis.analysis import QgsNativeAlgorithms
 from qgis.core import (
     QgsApplication,
     QgsFeature,
@@ -20,8 +21,6 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-
-from qgis.analysis import QgsNativeAlgorithms
 
 from geomm_plugin.processing.provider import GeommProvider
 
@@ -59,7 +58,9 @@ def run(registry, project):
 def test_every_algorithm_explains_itself(registry):
     for name in ("classifylayer", "searchbytext", "embedlayer"):
         algorithm = registry.algorithmById(f"geomm:{name}")
-        assert algorithm.displayName() and algorithm.shortHelpString() and algorithm.tags()
+        assert algorithm.displayName()
+        assert algorithm.shortHelpString()
+        assert algorithm.tags()
         assert os.path.isfile(algorithm.svgIconPath())
 
 
@@ -72,7 +73,10 @@ def test_a_missing_engine_is_explained(registry, monkeypatch):
 
 def test_classify_writes_map_and_tiles(run, real_engine, raster_layer, work_dir):
     output, tiles = str(work_dir / "classes é.tif"), str(work_dir / "tiles é.gpkg")
-    found = run("geomm:classifylayer", {"INPUT": raster_layer, "CLASSES": "water: lake, field, !cloud", "OUTPUT": output, "TILES": tiles})
+    found = run(
+        "geomm:classifylayer",
+        {"INPUT": raster_layer, "CLASSES": "water: lake, field, !cloud", "OUTPUT": output, "TILES": tiles},
+    )
     assert found["OUTPUT"] == output
     assert QgsRasterLayer(output, "x").isValid()
     assert QgsVectorLayer(tiles, "x").featureCount() > 0
@@ -80,7 +84,10 @@ def test_classify_writes_map_and_tiles(run, real_engine, raster_layer, work_dir)
 
 
 def test_search_writes_likeness_and_hits(run, real_engine, raster_layer):
-    found = run("geomm:searchbytext", {"INPUT": raster_layer, "TEXT": "a lake", "TOP_K": 5, "OUTPUT": "TEMPORARY_OUTPUT", "HITS": "TEMPORARY_OUTPUT"})
+    found = run(
+        "geomm:searchbytext",
+        {"INPUT": raster_layer, "TEXT": "a lake", "TOP_K": 5, "OUTPUT": "TEMPORARY_OUTPUT", "HITS": "TEMPORARY_OUTPUT"},
+    )
     assert QgsVectorLayer(found["HITS"], "x").featureCount() == 5
     assert QgsRasterLayer(found["OUTPUT"], "x").isValid()
 
@@ -101,7 +108,13 @@ def test_polygons_and_extent_limit_the_area(run, real_engine, raster_layer, proj
     feature.setGeometry(QgsGeometry.fromRect(half))
     polygons.dataProvider().addFeature(feature)
     project.addMapLayer(polygons)
-    common = {"INPUT": raster_layer, "TEXT": "field", "TOP_K": 10_000, "OUTPUT": "TEMPORARY_OUTPUT", "HITS": "TEMPORARY_OUTPUT"}
+    common = {
+        "INPUT": raster_layer,
+        "TEXT": "field",
+        "TOP_K": 10_000,
+        "OUTPUT": "TEMPORARY_OUTPUT",
+        "HITS": "TEMPORARY_OUTPUT",
+    }
     whole = run("geomm:searchbytext", common)["HIT_COUNT"]
     assert 0 < run("geomm:searchbytext", {**common, "AREA": polygons})["HIT_COUNT"] < whole
     top = QgsRectangle(extent.xMinimum(), extent.center().y(), extent.xMaximum(), extent.yMaximum())
@@ -114,7 +127,10 @@ def test_wrong_values_are_refused_in_words(run, real_engine, raster_layer):
     with pytest.raises(QgsProcessingException, match="not supported"):
         run("geomm:classifylayer", {"INPUT": raster_layer, "CLASSES": "a,b", "OUTPUT": "/nowhere/x.png"})
     with pytest.raises(QgsProcessingException, match="nosuchmodel"):
-        run("geomm:classifylayer", {"INPUT": raster_layer, "CLASSES": "a,b", "MODEL": "nosuchmodel", "OUTPUT": "TEMPORARY_OUTPUT"})
+        run(
+            "geomm:classifylayer",
+            {"INPUT": raster_layer, "CLASSES": "a,b", "MODEL": "nosuchmodel", "OUTPUT": "TEMPORARY_OUTPUT"},
+        )
 
 
 def test_it_runs_in_a_task_thread(registry, project, qtbot, real_engine, raster_layer, work_dir):
@@ -135,7 +151,9 @@ def test_cancel_ends_it(registry, project, qtbot, raster_layer, monkeypatch):
     monkeypatch.setattr("geomm_plugin.processing.base.find_engine", lambda _settings=None: engine_command("slow"))
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
     context.setProject(project)
-    task = QgsProcessingAlgRunnerTask(registry.algorithmById("geomm:embedlayer"), {"INPUT": raster_layer}, context, feedback)
+    task = QgsProcessingAlgRunnerTask(
+        registry.algorithmById("geomm:embedlayer"), {"INPUT": raster_layer}, context, feedback
+    )
     with qtbot.waitSignal(feedback.progressChanged, timeout=LONG_MS):
         QgsApplication.taskManager().addTask(task)
     with qtbot.waitSignal(task.executed, timeout=LONG_MS) as done:

@@ -24,7 +24,9 @@ def qgis_process(work_dir, real_engine):
     environment = {**os.environ, "QGIS_CUSTOM_CONFIG_PATH": str(work_dir), "QT_QPA_PLATFORM": "offscreen"}
 
     def run(*arguments):
-        done = subprocess.run([QGIS_PROCESS, *arguments], env=environment, capture_output=True, timeout=180, check=False)
+        done = subprocess.run(
+            [QGIS_PROCESS, *arguments], env=environment, capture_output=True, timeout=180, check=False
+        )
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
     return run
@@ -41,7 +43,12 @@ def test_classify_and_search_run_headless(qgis_process, raster_path, work_dir):
     assert output.stat().st_size > 0
     hits = work_dir / "hits é.gpkg"
     code, text = qgis_process(
-        "run", "geomm:searchbytext", f"--INPUT={raster_path}", "--TEXT=a lake", f"--OUTPUT={work_dir / 's.tif'}", f"--HITS={hits}"
+        "run",
+        "geomm:searchbytext",
+        f"--INPUT={raster_path}",
+        "--TEXT=a lake",
+        f"--OUTPUT={work_dir / 's.tif'}",
+        f"--HITS={hits}",
     )
     assert code == 0, text
     assert hits.stat().st_size > 0
@@ -49,7 +56,12 @@ def test_classify_and_search_run_headless(qgis_process, raster_path, work_dir):
 
 def test_a_refusal_is_a_sentence_not_a_traceback(qgis_process, work_dir, raster_path):
     code, text = qgis_process(
-        "run", "geomm:classifylayer", f"--INPUT={raster_path}", "--CLASSES=a,b", "--MODEL=none such", f"--OUTPUT={work_dir / 'x.tif'}"
+        "run",
+        "geomm:classifylayer",
+        f"--INPUT={raster_path}",
+        "--CLASSES=a,b",
+        "--MODEL=none such",
+        f"--OUTPUT={work_dir / 'x.tif'}",
     )
     assert code != 0
     assert "none such" in text
