@@ -59,6 +59,8 @@ def to_grid(area: Area, grid: TileGrid) -> Geometry | None:
         return None
     try:
         shape = shapely.make_valid(shapely.from_wkt(area.wkt))
+        if shape.area == 0:
+            raise ValueError("it has no extent")
         if area.crs:
             shape = _moved(shape, CRS.from_user_input(area.crs), CRS.from_wkt(grid.pixels.crs_wkt))
     except (shapely.errors.ShapelyError, CRSError, ValueError) as problem:

@@ -188,7 +188,7 @@ class Drawing:
             todo = list(mapping.regions(self._grid, self._run.chunks))
             watch = Stopwatch("map", sum(region.rows * region.cols for region in todo))
             for region in todo:
-                data = mapping.read_region(self._run.index, region)
+                data = mapping.read_region(self._run.index, region, self._run.chunks)
                 table = self._scorer.score(data)
                 self._write_tiles(tiles, region, data, table)
                 yield watch.step(0)
@@ -285,8 +285,9 @@ def _preview(run: EmbedRun, scorer: Scorer, params: ClassifyParams) -> Job[None]
         path, grid.map_grid, band_names=["class"], dtype="uint8", nodata=0, provenance=provenance,
         categories=scorer.categories, style_qml=class_raster_style(scorer.categories),
     ) as writer:  # fmt: skip
-        for region in mapping.regions(grid, done & set(run.chunks)):
-            data = mapping.read_region(run.index, region)
+        chunks = done & set(run.chunks)
+        for region in mapping.regions(grid, chunks):
+            data = mapping.read_region(run.index, region, chunks)
             for strip in mapping.strips(grid, region, data, scorer.score(data), run.area):
                 value, _ = scorer.decide(strip.values)
                 value[~strip.is_drawn] = 0

@@ -7,7 +7,7 @@ its margin lets neighbours speak.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,7 +62,8 @@ def regions(grid: TileGrid, chunks: Iterable[Chunk]) -> Iterator[Region]:
         yield Region(first_row, first_col, min(REGION_CELLS, rows - first_row), min(REGION_CELLS, cols - first_col))
 
 
-def read_region(index: EmbeddingIndex, region: Region) -> RegionData:
+def read_region(index: EmbeddingIndex, region: Region, chunks: Collection[Chunk]) -> RegionData:
+    """What these chunks hold in a region; what else an index holds, from other runs, must not speak."""
     top, left = max(0, region.first_row - MARGIN), max(0, region.first_col - MARGIN)
     bottom, right = region.first_row + region.rows + MARGIN, region.first_col + region.cols + MARGIN
     data = index.read(top, left, bottom - top, right - left)
@@ -75,9 +76,21 @@ def read_region(index: EmbeddingIndex, region: Region) -> RegionData:
     y, x = (region.first_row - top) * detail_y, (region.first_col - left) * detail_x
     return RegionData(
         np.pad(data.vectors, (*pads, (0, 0))),
-        np.pad(has_embedding(data.valid_share), pads),
+        np.pad(
+            has_embedding(data.valid_share) & _cells_of(index.grid, chunks, top, left, data.valid_share.shape), pads
+        ),
         data.mask[y : y + region.rows * detail_y, x : x + region.cols * detail_x],
     )
+
+
+def _cells_of(
+    grid: TileGrid, chunks: Collection[Chunk], top: int, left: int, shape_yx: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """(h, w) bool: which cells of a block belong to one of the chunks."""
+    is_asked = np.zeros(grid.chunks_yx, dtype=bool)
+    is_asked[[chunk.row for chunk in chunks], [chunk.col for chunk in chunks]] = True
+    rows, cols = (first + np.arange(size) for first, size in zip((top, left), shape_yx, strict=True))
+    return np.asarray(is_asked[np.ix_(rows // CHUNK_CELLS, cols // CHUNK_CELLS)])
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def score_cells(
         ScoredCells(np.zeros((0, 2), np.int64), np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.float32))
     ]
     for region in mapping.regions(index.grid, chunks):
-        data = mapping.read_region(index, region)
+        data = mapping.read_region(index, region, chunks)
         cells, boxes = mapping.chosen_cells(index.grid, region, data, area)
         vectors = data.vectors[cells[:, 0] - region.first_row + MARGIN, cells[:, 1] - region.first_col + MARGIN]
         found.append(ScoredCells(cells, boxes, *query.score(vectors)))
@@ -183,7 +183,7 @@ def _draw(
                       provenance=provenance, style_qml=score_raster_style(low, high))
         )  # fmt: skip
         for region in mapping.regions(index.grid, chunks):
-            for strip in _strips(index, region, area, query):
+            for strip in _strips(index, region, chunks, area, query):
                 raster.write(strip.y, strip.x, np.moveaxis(strip.values, 2, 0))
             yield watch.step(region.rows * region.cols)
         hits_writer = _hit_writer(folder / "hits.gpkg", index, scored, provenance, threshold)
@@ -225,8 +225,10 @@ def proposed_threshold(scores: NDArray[np.float32]) -> float:
     return float(np.quantile(scores, 1 - _PROPOSED_SHARE, method="lower"))
 
 
-def _strips(index: EmbeddingIndex, region: Region, area: Geometry | None, query: Query) -> Iterator[mapping.Strip]:
-    data = mapping.read_region(index, region)
+def _strips(
+    index: EmbeddingIndex, region: Region, chunks: list[Chunk], area: Geometry | None, query: Query
+) -> Iterator[mapping.Strip]:
+    data = mapping.read_region(index, region, chunks)
     table = np.zeros((*data.present.shape, 1), dtype=np.float32)
     table[data.present, 0] = query.score(data.vectors[data.present])[0]
     return mapping.strips(index.grid, region, data, table, area)
