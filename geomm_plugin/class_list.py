@@ -80,9 +80,8 @@ def free_color(used: Iterable[str]) -> str:
     """The palette's first colour that nobody takes for one of ``used``; when all are taken, the one least like them."""
     taken = [_rgb(color) for color in used]
     distances = [min((_distance(_rgb(item), other) for other in taken), default=1e9) for item in PALETTE]
-    return next(
-        (item for item, far in zip(PALETTE, distances) if far >= DISTINCT), PALETTE[distances.index(max(distances))]
-    )
+    place = next((place for place, far in enumerate(distances) if far >= DISTINCT), distances.index(max(distances)))
+    return PALETTE[place]
 
 
 def _rgb(color: str) -> Tuple[int, int, int]:

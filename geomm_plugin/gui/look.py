@@ -53,6 +53,12 @@ def wrapped_label(parent: QWidget, name: str, text: str = "") -> QLabel:
     return label
 
 
+def tinted(name: str, color: str, border_px: int) -> str:
+    """A style sheet for the widget called ``name``: a coloured edge, and the colour thinly behind a theme's own text."""
+    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return f"#{name} {{ border-left: {border_px}px solid {color}; background: rgba({red}, {green}, {blue}, 28) }}"
+
+
 def duration(seconds: float) -> str:
     """A time that is easy to grasp: "6 s", "3 min", "1 h 20 min"."""
     whole = max(0, round(seconds))

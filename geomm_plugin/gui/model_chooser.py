@@ -12,6 +12,9 @@ from .. import paths
 from ..client.contract import ModelSummary
 from . import look
 
+CARD_WIDTH = 440
+MEASURED_SHOWN = 5
+
 
 class ModelChooser(QWidget):
     """Model box and an ⓘ that opens the card's facts."""
@@ -83,11 +86,11 @@ class ModelChooser(QWidget):
         label = QLabel(self.card_text(model), popup)
         label.setWordWrap(True)
         label.setTextFormat(Qt.TextFormat.RichText)
-        label.setMinimumWidth(320)
+        label.setFixedWidth(CARD_WIDTH)
         column = QVBoxLayout(popup)
         column.addWidget(label)
         popup.adjustSize()
-        corner = self.box.mapToGlobal(QPoint(0, self.box.height()))
+        corner = self.mapToGlobal(QPoint(self.width() - popup.width(), self.height()))
         popup.move(corner)
         popup.show()
 
@@ -99,6 +102,18 @@ class ModelChooser(QWidget):
             (self.tr("Bands"), ", ".join(model.bands)),
             (self.tr("Size"), self.tr("{0:.1f} MB, {1} numbers a tile").format(model.size_mb, model.dim)),
         ]
-        rows += [(self.tr("Measured") if not place else "", text) for place, text in enumerate(model.measured)]
-        cells = "".join(f"<tr><td><b>{name}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for name, text in rows)
+        measured = [_small_print(text) for text in model.measured[:MEASURED_SHOWN]]
+        if len(model.measured) > MEASURED_SHOWN:
+            measured.append(self.tr("and {0} more in the model's card").format(len(model.measured) - MEASURED_SHOWN))
+        rows += [(self.tr("Measured") if not place else "", text) for place, text in enumerate(measured)]
+        cells = "".join(
+            f"<tr><td><b>{name.replace(' ', '&nbsp;')}</b>&nbsp;&nbsp;&nbsp;</td><td width='100%'>{text}</td></tr>"
+            for name, text in rows
+        )
         return f"<b>{model.name} {model.version}</b><p>{model.description}</p><table>{cells}</table>"
+
+
+def _small_print(text: str) -> str:
+    """The number in normal letters, how it was measured in small ones."""
+    value, opening, how = text.partition(" (")
+    return f"{value}<br><small>{how.rstrip(')')}</small>" if opening else text

@@ -73,7 +73,7 @@ class NoticeBar(QFrame):
         color = _COLORS[kind]
         self._sign.setText(_SIGNS[kind])
         self._sign.setStyleSheet(f"color: {color}; font-weight: bold")
-        self.setStyleSheet(f"#geommNotice {{ border-left: 4px solid {color}; background: palette(alternate-base) }}")
+        self.setStyleSheet(look.tinted("geommNotice", color, 4))
         self._text.setText(f"<b>{_escaped(cause)}</b> {_escaped(cure)}")
         self._text.setAccessibleName(f"{cause} {cure}")
         self._details_button.setChecked(False)

@@ -119,4 +119,4 @@ class PreflightLine(QFrame):
         self._sign.setStyleSheet(f"color: {color}; font-weight: bold")
         self._text.setText(text)
         self._text.setAccessibleName(text)
-        self.setStyleSheet(f"#geommPreflight {{ border-left: 3px solid {color}; background: palette(alternate-base) }}")
+        self.setStyleSheet(look.tinted("geommPreflight", color, 3))

@@ -1,6 +1,6 @@
 """The grammar of typed and pasted class lists."""
 
-from geomm_plugin.class_list import colored, parse_class_list, split_words
+from geomm_plugin.class_list import PALETTE, colored, free_color, parse_class_list, split_words
 from geomm_plugin.client.contract import ClassEntry
 
 
@@ -30,3 +30,8 @@ def test_a_chosen_colour_stays():
 
 def test_words_of_a_field():
     assert split_words("lake, river ;sea|") == ("lake", "river", "sea")
+
+
+def test_a_free_colour_is_not_taken_for_another():
+    assert free_color(["#1b7837"]) != "#117733"  # forest's green
+    assert free_color(PALETTE) in PALETTE
