@@ -41,6 +41,7 @@ class AreaChooser(QWidget):
         self.mode_box = QComboBox(self)
         self.mode_box.setObjectName("geommAreaMode")
         self.mode_box.setAccessibleName(self.tr("Extent"))
+        self.mode_box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         names = {
             LAYER: self.tr("The whole layer"),
             VIEW: self.tr("What the map shows"),

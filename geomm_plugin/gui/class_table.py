@@ -21,7 +21,7 @@ from ..class_list import colored, free_color, parse_class_list, split_words
 from ..client.contract import ClassEntry
 
 NAME, ALSO, COLOR, NOT = range(4)
-ROW_HEIGHT = 24
+ROW_PADDING = 8
 ROWS_MIN, ROWS_MAX = 5, 9
 
 
@@ -43,17 +43,15 @@ class ClassTable(QTableWidget):
             self.tr("Ticked: is recognised, but never shown in the map (clouds, for example)")
         )
         self.verticalHeader().setVisible(False)
-        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setAlternatingRowColors(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.horizontalHeader()
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(ALSO, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(COLOR, QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(COLOR, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(NOT, QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
-        self.setColumnWidth(COLOR, 56)
         self.itemChanged.connect(self._on_item)
         self.set_entries(())
 
@@ -141,7 +139,9 @@ class ClassTable(QTableWidget):
 
     def _fit(self) -> None:
         rows = min(max(self.rowCount(), ROWS_MIN), ROWS_MAX)
-        self.setFixedHeight(rows * ROW_HEIGHT + self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth())
+        row_height = self.fontMetrics().height() + ROW_PADDING
+        self.verticalHeader().setDefaultSectionSize(row_height)
+        self.setFixedHeight(rows * row_height + self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth())
 
     # --- what a person does
 

@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QToolButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -107,9 +108,9 @@ class ClassifyPanel(QWidget):
     def _make_options(self) -> QWidget:
         box = QgsCollapsibleGroupBoxBasic(self.tr("Options"), self)
         box.setObjectName("geommClassifyOptions")
-        self.unknown = QCheckBox(self.tr("Mark places that look like none of these as unknown"), box)
+        self.unknown = QCheckBox(self.tr("Mark what looks like none of these as unknown"), box)
         self.unknown.setChecked(True)
-        self.smooth = QCheckBox(self.tr("Smooth: neighbours that look alike belong together"), box)
+        self.smooth = QCheckBox(self.tr("Smooth: like neighbours belong together"), box)
         self.smooth.setChecked(True)
         self.scores = QCheckBox(self.tr("Keep the score of each class as well"), box)
         self.scores.setToolTip(self.tr("One band a class: how alike each place is"))
@@ -119,6 +120,7 @@ class ClassifyPanel(QWidget):
         column.setSpacing(3)
         for place, check in enumerate((self.unknown, self.smooth, self.scores, self.exact)):
             check.setObjectName(f"geommOption{place}")
+            check.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             check.toggled.connect(lambda _on: self.changed.emit())
             column.addWidget(check)
         box.setCollapsed(True)

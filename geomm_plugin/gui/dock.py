@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional
 
 from qgis.core import QgsProject
 from qgis.gui import QgsDockWidget, QgsMapCanvas
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
@@ -192,12 +192,11 @@ class GeommDock(QgsDockWidget):
 
     def _on_published(self, run: runs.Run) -> None:
         self._show_run(run.id)
-        notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN]
-        failed = run.result.embed.tiles_failed if run.result.embed else 0
-        if failed:
-            self.notice.show_message("warning", self.tr("{0:,} tiles could not be read and stay empty.").format(failed))
-        elif notes:
-            self.notice.show_message("warning", " ".join(self.session.texts.note(note) for note in notes))
+        known = self.target.line.codes
+        notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
+        if notes:
+            text = " ".join(self.session.texts.note(note) for note in notes)
+            self.notice.show_message("warning", self.tr("The map is there, but:"), text)
 
     def _on_failed(self, _run: runs.Run, failure: Failure) -> None:
         self._show_failure(failure)
@@ -291,6 +290,5 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(widget)
     return area

@@ -24,6 +24,7 @@ class EnginePage(QWidget):
         self.setObjectName("geommEnginePage")
         self._maker: Optional[EnvironmentMaker] = None
         title = QLabel("<h3>" + self.tr("One step before the first map") + "</h3>", self)
+        title.setWordWrap(True)
         why = look.wrapped_label(
             self,
             "geommEngineWhy",
@@ -44,7 +45,7 @@ class EnginePage(QWidget):
         self._log.setReadOnly(True)
         self._log.setVisible(False)
         self._log.setAccessibleName(self.tr("What the installer wrote"))
-        choose = QPushButton(self.tr("I have an engine: choose its place …"), self)
+        choose = QPushButton(self.tr("Choose an engine …"), self)
         choose.setObjectName("geommChooseEngine")
         choose.clicked.connect(lambda _checked=False: self.options_asked.emit())
         again = QPushButton(self.tr("Look again"), self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Set
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
@@ -16,6 +16,7 @@ _COLORS = {Level.GREEN: look.GREEN, Level.AMBER: look.AMBER, Level.RED: look.RED
 _SIGNS = {Level.GREEN: "✔", Level.AMBER: "⚠", Level.RED: "✖"}
 _UNIT_CODES = ("unit_", "offset_")
 _BAND_CODES = ("bands_", "band_")
+_ORDER_CODES = "_order"
 
 
 class PreflightLine(QFrame):
@@ -29,6 +30,7 @@ class PreflightLine(QFrame):
         self.setObjectName("geommPreflight")
         self._texts = texts
         self.level: Optional[Level] = None
+        self.codes: Set[str] = set()
         self._sign = QLabel(self)
         self._text = look.wrapped_label(self, "geommPreflightText")
         self.unit_box = QComboBox(self)
@@ -90,9 +92,10 @@ class PreflightLine(QFrame):
         lines = [] if result.level is Level.RED else [self.summary(result, more)]
         lines += [self._texts.note(note) for note in result.notes]
         self._show(result.level, _SIGNS[result.level], "\n".join(lines), _COLORS[result.level])
-        codes = [note.code for note in result.notes]
+        codes = self.codes = {note.code for note in result.notes}
         self._unit_row.setVisible(bool(unit) or any(code.startswith(_UNIT_CODES) for code in codes))
-        self._roles_row.setVisible(bool(roles) or any(code.startswith(_BAND_CODES) for code in codes))
+        has_band_note = any(code.startswith(_BAND_CODES) or code.endswith(_ORDER_CODES) for code in codes)
+        self._roles_row.setVisible(bool(roles) or has_band_note)
         self.unit_box.setCurrentIndex(max(0, self.unit_box.findData(unit)))
         if not self.roles_edit.hasFocus():
             self.roles_edit.setText(roles)

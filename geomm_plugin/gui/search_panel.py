@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -97,13 +98,15 @@ class SearchPanel(QWidget):
         self.histogram.threshold_changed.connect(self._on_threshold)
         self._cut = QLabel(box)
         self._cut.setObjectName("geommCut")
+        self._cut.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._cut.setMinimumWidth(120)
         self.table = QTableWidget(0, 3, box)
         self.table.setObjectName("geommHits")
         self.table.setAccessibleName(self.tr("Tiles found"))
         self.table.setHorizontalHeaderLabels([self.tr("#"), self.tr("Likeness"), self.tr("Where (centre)")])
         self.table.setToolTip(self.tr("Click: show on the map. Double-click: zoom there."))
         self.table.verticalHeader().setVisible(False)
-        self.table.verticalHeader().setDefaultSectionSize(22)
+        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

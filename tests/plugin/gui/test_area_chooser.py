@@ -1,0 +1,83 @@
+"""Every way to say where, as the contract's area."""
+
+import pytest
+from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+from qgis.gui import QgsMapCanvas, QgsMapToolPan
+
+from geomm_plugin.areas import AreaRefused
+from geomm_plugin.client.contract import Area
+from geomm_plugin.gui.area_chooser import DRAWN, LAYER, POLYGONS, VIEW, AreaChooser
+
+
+@pytest.fixture
+def canvas(qgis_app, project, qtbot):
+    found = QgsMapCanvas()
+    qtbot.addWidget(found)
+    found.resize(200, 200)
+    found.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:32632"))
+    found.setExtent(QgsRectangle(500_000, 5_600_000, 502_000, 5_602_000))
+    return found
+
+
+@pytest.fixture
+def chooser(canvas, qtbot):
+    found = AreaChooser(canvas)
+    qtbot.addWidget(found)
+    yield found
+    found.dispose()
+
+
+def choose(chooser, mode):
+    chooser.mode_box.setCurrentIndex(chooser.mode_box.findData(mode))
+
+
+def bounds(area):
+    return QgsGeometry.fromWkt(area.wkt).boundingBox()
+
+
+def test_the_whole_layer_is_no_area(chooser):
+    choose(chooser, LAYER)
+    assert chooser.area() == Area()
+
+
+def test_the_view_is_what_the_canvas_shows(chooser, canvas):
+    choose(chooser, VIEW)
+    area = chooser.area()
+    assert area.crs == "EPSG:32632"
+    assert bounds(area).toString(0) == canvas.extent().toString(0)
+
+
+def test_drawing_takes_the_map_tool_and_gives_it_back(chooser, canvas, qtbot):
+    pan = QgsMapToolPan(canvas)
+    canvas.setMapTool(pan)
+    choose(chooser, DRAWN)
+    assert canvas.mapTool() != pan
+    with pytest.raises(AreaRefused, match="No rectangle"):
+        chooser.area()
+    with qtbot.waitSignal(chooser.changed):
+        canvas.mapTool().extentChanged.emit(QgsRectangle(500_100, 5_600_100, 500_200, 5_600_300))
+    assert canvas.mapTool() == pan
+    assert bounds(chooser.area()) == QgsRectangle(500_100, 5_600_100, 500_200, 5_600_300)
+
+
+def test_polygons_and_selected_polygons(chooser, project):
+    choose(chooser, POLYGONS)
+    with pytest.raises(AreaRefused, match="no polygon layer"):
+        chooser.area()
+    layer = QgsVectorLayer("Polygon?crs=EPSG:4326", "parcels", "memory")
+    for left in (8, 9):
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(left, 50, left + 0.5, 51)))
+        layer.dataProvider().addFeature(feature)
+    project.addMapLayer(layer)
+    assert bounds(chooser.area()) == QgsRectangle(8, 50, 9.5, 51)
+    assert chooser.area().crs == "EPSG:4326"
+    chooser._selected.setChecked(True)
+    with pytest.raises(AreaRefused, match="no polygons"):
+        chooser.area()
+    layer.selectByIds([2])
+    assert bounds(chooser.area()) == QgsRectangle(9, 50, 9.5, 51)
+    again = AreaChooser(chooser._canvas)
+    again.restore(chooser.state())
+    assert again.area() == chooser.area()
+    again.dispose()

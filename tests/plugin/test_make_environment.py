@@ -1,0 +1,88 @@
+"""The engine's environment is made step by step, beside QGIS's Python."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from geomm_plugin import paths
+from geomm_plugin.install import locate, make_environment
+from geomm_plugin.install.make_environment import EnvironmentMaker
+
+LONG_MS = 180_000
+
+
+def tiny_wheel(folder: Path) -> Path:
+    """A package of one module with a program ``geomm``, and nothing else."""
+    path = folder / "geomm_engine-0.0.1-py3-none-any.whl"
+    info = "geomm_engine-0.0.1.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("geomm_engine.py", "def main():\n    print('hello')\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: geomm-engine\nVersion: 0.0.1\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/entry_points.txt", "[console_scripts]\ngeomm = geomm_engine:main\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.fixture
+def places(qgis_app, work_dir, monkeypatch):
+    """A known place and a bundle of the test's own."""
+    bundle = work_dir / "bundle é"
+    bundle.mkdir()
+    monkeypatch.setattr(paths, "engine_dir", lambda: str(work_dir / "engine é"))
+    monkeypatch.setattr(paths, "bundled_engine_dir", lambda: str(bundle))
+    return bundle
+
+
+def outcome(maker, qtbot):
+    got, steps = [], []
+    maker.finished.connect(lambda: got.append("finished"))
+    maker.failed.connect(got.append)
+    maker.step_changed.connect(steps.append)
+    maker.start()
+    qtbot.waitUntil(lambda: bool(got), timeout=LONG_MS)
+    return got[0], steps
+
+
+def test_the_bundled_wheel_becomes_an_engine(places, qtbot):
+    tiny_wheel(places)
+    found, steps = outcome(EnvironmentMaker(), qtbot)
+    if found.startswith("No Python"):
+        pytest.skip(found)
+    assert found == "finished"
+    assert len(steps) == 3
+    assert os.access(locate.program_in(paths.engine_dir()), os.X_OK)
+
+
+def test_a_failed_step_says_what_failed(places, qtbot):
+    (places / "geomm_engine-1-py3-none-any.whl").write_bytes(b"no wheel at all")
+    found, _steps = outcome(EnvironmentMaker(), qtbot)
+    if found.startswith("No Python"):
+        pytest.skip(found)
+    assert found.startswith("The installation failed")
+
+
+def test_without_a_python_it_says_where_to_get_one(places, qtbot, monkeypatch):
+    monkeypatch.setattr(make_environment, "python_candidates", list)
+    found, _steps = outcome(EnvironmentMaker(), qtbot)
+    assert "python.org" in found
+
+
+def test_cancel_ends_it(places, qtbot):
+    tiny_wheel(places)
+    maker = EnvironmentMaker()
+    got = []
+    maker.failed.connect(got.append)
+    maker.start()
+    maker.cancel()
+    qtbot.waitUntil(lambda: bool(got), timeout=LONG_MS)
+    assert got == ["Cancelled."]
+
+
+def test_pythons_of_qgis_are_no_candidates(qgis_app, monkeypatch):
+    monkeypatch.setattr(make_environment.QStandardPaths, "findExecutable", lambda name: f"/opt/QGIS 3/bin/{name}")
+    assert make_environment.python_candidates() == []
