@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from geomm_engine.cli import layer, terminal
 from geomm_engine.contract import ClassifyParams, ClassifyResult
+from geomm_engine.errors import RasterError
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +53,12 @@ def run(args: argparse.Namespace) -> int:
     )
     result = terminal.follow(classify(params))
     result = replace(result, notes=(*remarks, *result.notes))
-    picture = "" if args.no_picture else str(draw_classes(params, result, args.output.resolve() / "map.png"))
+    picture = ""
+    if not args.no_picture:
+        try:
+            picture = str(draw_classes(params, result, args.output.resolve() / "map.png"))
+        except RasterError as problem:  # the map stands; a damaged layer merely has no picture
+            print(f"geomm: map.png is not drawn: {problem.text}", file=sys.stderr)
     terminal.say_notes(result.notes)
     if args.json:
         terminal.print_json(result)

@@ -85,7 +85,7 @@ def _with_bands(paths: tuple[str, ...], bands: str, model: str) -> tuple[tuple[s
             f"Give {len(wanted)} numbers for {', '.join(wanted)}, such as --bands 4,3,2, "
             "or name them: --bands red=4,green=3,blue=2.",
         ) from problem
-    if len(paths) == 1 and set(numbers.values()) == {1}:
+    if len(paths) == 1 and set(numbers.values()) == {1} and _has_one_band(paths[0]):
         return paths * len(numbers), tuple(numbers)
     if len(set(numbers.values())) < len(numbers):
         raise RasterError(ErrorCode.BANDS_MISSING, "--bands names a band twice.", "Name each band once.")
@@ -101,3 +101,13 @@ def area(args: argparse.Namespace) -> Area:
     from geomm_engine.pipeline.area import read_area
 
     return read_area(args.aoi)
+
+
+def _has_one_band(path: str) -> bool:
+    import rasterio
+
+    try:
+        with rasterio.open(path) as dataset:
+            return bool(dataset.count == 1)
+    except rasterio.errors.RasterioIOError:
+        return True  # what is wrong with it will be said when it is opened for reading

@@ -49,7 +49,7 @@ def _picture(prepared: Prepared) -> NDArray[np.uint8]:
     with prepared.reading() as reader:
         block = reader.overview(_LONGEST_PX)
     values = prepared.radiometry.apply(block.values)[:3]
-    low, high = np.percentile(values[:, block.valid], _BRIGHT_PERCENTILES)
+    low, high = np.percentile(values[:, block.valid], _BRIGHT_PERCENTILES) if block.valid.any() else (0.0, 1.0)
     bright = np.clip((values - low) / max(high - low, 1e-6), 0, 1) ** 0.9
     bright[:, ~block.valid] = 0.93
     shown = bright if len(bright) == 3 else np.repeat(bright[:1], 3, axis=0)
