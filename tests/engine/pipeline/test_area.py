@@ -1,0 +1,116 @@
+"""Areas: from files and WKT in any CRS to what they touch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from affine import Affine
+from pyproj import CRS, Transformer
+
+from geomm_engine.contract import Area, ErrorCode
+from geomm_engine.errors import AreaError
+from geomm_engine.grid import Chunk, PixelGrid, TileGrid
+from geomm_engine.pipeline import area as areas
+
+GRID = TileGrid(
+    PixelGrid(CRS.from_epsg(32633).to_wkt(), Affine(10, 0, 500_000, 0, -10, 5_000_000), (1000, 1000)),
+    (16, 16),
+    32,
+    (10, 10),
+)
+
+
+def box(*bounds: float) -> str:
+    return shapely.to_wkt(shapely.box(*bounds))
+
+
+def vector_file(path: Path, *shapes: shapely.Geometry, epsg: int = 32633) -> Path:
+    kind = shapes[0].geom_type if shapes else "Polygon"
+    pyogrio.raw.write(path, np.array(shapely.to_wkb(shapes)), [], [], geometry_type=kind, crs=f"EPSG:{epsg}")
+    return path
+
+
+def test_an_area_in_another_crs_lies_where_it_lies() -> None:
+    wanted = shapely.box(501_000, 4_995_000, 504_000, 4_998_000)
+    move = Transformer.from_crs(32633, 4326, always_xy=True).transform
+    degrees = shapely.transform(shapely.segmentize(wanted, 100), lambda xy: np.stack(move(*xy.T), axis=1))
+    found = areas.to_grid(Area(shapely.to_wkt(degrees, rounding_precision=12), "EPSG:4326"), GRID)
+    assert shapely.symmetric_difference(found, wanted).area < 1e-4 * wanted.area
+
+
+def test_a_long_edge_in_degrees_is_bent_as_it_should() -> None:
+    """A parallel is no straight line in UTM."""
+    grid = TileGrid(
+        PixelGrid(GRID.pixels.crs_wkt, Affine(100, 0, 200_000, 0, -100, 7_200_000), (3000, 6000)),
+        (16, 16),
+        32,
+        (100, 100),
+    )
+    found = areas.to_grid(Area(box(10, 63, 20, 64), "EPSG:4326"), grid)
+    move = Transformer.from_crs(4326, 32633, always_xy=True).transform
+    for lon in np.linspace(10.2, 19.8, 25):
+        assert shapely.boundary(found).distance(shapely.Point(*move(lon, 63))) < 700
+
+
+def test_a_bow_tie_is_mended() -> None:
+    found = areas.to_grid(
+        Area("POLYGON ((500000 5000000, 501000 4999000, 501000 5000000, 500000 4999000, 500000 5000000))"), GRID
+    )
+    assert found.area == pytest.approx(500_000)
+
+
+def test_no_area_is_the_whole_raster() -> None:
+    assert areas.to_grid(Area(), GRID) is None
+    assert len(areas.chunks_touching(GRID, None)) == 16
+
+
+def test_chunks_that_an_area_touches() -> None:
+    corner = shapely.box(500_000, 4_999_000, 502_600, 5_000_000)
+    assert areas.chunks_touching(GRID, corner) == [Chunk(0, 0), Chunk(0, 1)]
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".shp"])
+def test_an_area_from_a_file(folder: Path, suffix: str) -> None:
+    shapes = shapely.box(14.5, 45, 14.6, 45.1), shapely.box(14.8, 45, 14.9, 45.1)
+    path = vector_file(folder / f"zone é{suffix}", *shapes, epsg=4326)
+    area = areas.read_area(path)
+    assert shapely.from_wkt(area.wkt).area == pytest.approx(0.02)
+    assert CRS.from_user_input(area.crs).to_epsg() == 4326
+
+
+def no_polygon(folder: Path) -> Path:
+    return vector_file(folder / "points.gpkg", shapely.Point(0, 0))
+
+
+def text(folder: Path) -> Path:
+    (folder / "text.gpkg").write_text("text", encoding="utf-8")
+    return folder / "text.gpkg"
+
+
+def empty(folder: Path) -> Path:
+    (folder / "empty.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": []}), encoding="utf-8")
+    return folder / "empty.geojson"
+
+
+def gone(folder: Path) -> Path:
+    return folder / "gone.gpkg"
+
+
+@pytest.mark.parametrize("draw", [no_polygon, text, empty, gone])
+def test_a_file_without_polygons_is_refused(folder: Path, draw) -> None:
+    path = draw(folder)
+    with pytest.raises(AreaError) as caught:
+        areas.read_area(path)
+    assert caught.value.code is ErrorCode.AREA_INVALID
+    assert str(path) in caught.value.text
+    assert caught.value.cure
+
+
+def test_pixels_count_by_their_middle() -> None:
+    inside = areas.pixels_inside(shapely.box(500_004, 4_999_976, 500_026, 4_999_996), GRID.pixels.transform, (4, 4))
+    assert inside.astype(int).tolist() == [[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
