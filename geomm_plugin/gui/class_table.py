@@ -49,7 +49,7 @@ class ClassTable(QTableWidget):
         header = self.horizontalHeader()
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(ALSO, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(COLOR, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(COLOR, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(NOT, QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
         self.itemChanged.connect(self._on_item)
@@ -141,6 +141,7 @@ class ClassTable(QTableWidget):
         rows = min(max(self.rowCount(), ROWS_MIN), ROWS_MAX)
         row_height = self.fontMetrics().height() + ROW_PADDING
         self.verticalHeader().setDefaultSectionSize(row_height)
+        self.setColumnWidth(COLOR, self.fontMetrics().horizontalAdvance(self.horizontalHeaderItem(COLOR).text()) + 18)
         self.setFixedHeight(rows * row_height + self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth())
 
     # --- what a person does

@@ -6,44 +6,14 @@ from pathlib import Path
 
 import pytest
 from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsSingleBandPseudoColorRenderer
-from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 
-from geomm_plugin import layers, paths
+from geomm_plugin import layers
 from geomm_plugin.client.contract import Level
 from geomm_plugin.client.engine_client import EngineState
-from geomm_plugin.gui.dock import GeommDock
-from geomm_plugin.session import Session
 
-LONG_MS = 120_000
-
-
-@pytest.fixture
-def make_dock(qgis_app, qtbot, project, work_dir, monkeypatch):
-    """A shown dock over a canvas; results go below the test's folder."""
-    made = []
-    monkeypatch.setattr(paths, "results_dir", lambda chosen="": str(work_dir / "results é"))
-
-    def make():
-        canvas = QgsMapCanvas()
-        session = Session()
-        dock = GeommDock(session, canvas)
-        dock.resize(400, 900)
-        dock.show()
-        made.append((dock, session, canvas))
-        return dock
-
-    yield make
-    for dock, session, canvas in made:
-        dock.dispose()
-        session.dispose()
-        dock.deleteLater()
-        canvas.deleteLater()
-
-
-def notice(dock):
-    return dock.notice.text if not dock.notice.isHidden() else ""
+from .conftest import LONG_MS, notice
 
 
 def click(qtbot, dock, name):
