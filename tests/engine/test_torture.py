@@ -95,7 +95,7 @@ TABLE = {
     "rio_tiler/cog_scale.tif": Row(NO_COLOR),
     "rio_tiler/cog_tags.tif": Row(NO_COLOR, Good(0.0, UNIT)),  # its scale and offset make no reflectance
 }
-LARGE = ("world.byte.tif", "cog_dateline.tif", "cog_int16.tif", "cog_nodata.tif")
+LARGE = ("world.byte.tif", "cog_dateline.tif", "cog_int16.tif", "cog_nodata.tif", "cog_gcps.tif")
 CASES = [
     pytest.param(
         name, is_grey, id=name + " grey" * is_grey, marks=[pytest.mark.slow] * (is_grey and name.endswith(LARGE))

@@ -277,6 +277,7 @@ def test_a_waiting_job_can_be_cancelled_before_it_starts(line: Line) -> None:
     line.jobs["embed"] = endless(ended)
     line.start()
     line.send(1, "embed", PARAMS)
+    line.next()
     line.send(2, "embed", PARAMS)
     line.cancel(2)
     assert line.code(2) == ErrorCode.CANCELLED
