@@ -32,6 +32,7 @@ _DEFAULT = (
     contract.ClassEntry("crops", ("farmland", "fields")),
     contract.ClassEntry("grassland", ("meadow", "pasture")),
     contract.ClassEntry("town", ("houses", "buildings")),
+    contract.ClassEntry("cloud", ("clouds",), "", True),
 )
 
 
