@@ -89,11 +89,13 @@ def test_a_read_only_folder(landscape: Path, tiny_model: str, folder: Path) -> N
     assert not any(locked.iterdir())
 
 
-def test_a_result_that_is_in_the_way_as_a_folder(landscape: Path, tiny_model: str, folder: Path) -> None:
-    (folder / "out" / "class.tif").mkdir(parents=True)
+@pytest.mark.parametrize("name", ["class.tif", "confidence.tif", "tiles.gpkg", "summary.json"])
+def test_a_result_that_is_in_the_way_as_a_folder(landscape: Path, tiny_model: str, folder: Path, name: str) -> None:
+    """Whichever cannot be written, the others do not stay."""
+    (folder / "out" / name).mkdir(parents=True)
     with pytest.raises(OutputError) as caught:
         classified(landscape, tiny_model, folder / "out")
-    check(caught.value, folder / "out" / "class.tif")
+    check(caught.value, folder / "out" / name)
     assert files_in(folder / "out") == set()
 
 
