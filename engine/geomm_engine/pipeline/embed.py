@@ -125,7 +125,7 @@ class EmbedRun:
         if self._tally.failed and not self._tally.embedded and not self._reused:
             raise RasterError(
                 ErrorCode.RASTER_UNREADABLE,
-                f"No part of the raster could be read. {self._tally.first_problem}",
+                f"No block of tiles could be read whole. {self._tally.first_problem}",
                 "Check that the file is complete (download or copy it again).",
             )
         if self._tally.embedded:

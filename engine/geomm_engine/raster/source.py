@@ -169,9 +169,11 @@ def _is_there(file: str) -> bool:
 
 
 def unreadable(path: str, problem: Exception) -> RasterError:
+    """The refusal of a file, with GDAL's own words where rasterio keeps them behind its "see previous exception"."""
+    reason = str(getattr(problem.__cause__, "errmsg", "") or problem)
     return RasterError(
         ErrorCode.RASTER_UNREADABLE,
-        f"The raster {path} cannot be read: {problem}.",
+        f"The raster {path} cannot be read: {reason.rstrip('.')}.",
         "Check that the file is complete (download or copy it again) and that QGIS itself shows it.",
         path=path,
     )

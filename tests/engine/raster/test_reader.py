@@ -189,6 +189,9 @@ def test_an_unreadable_block_is_an_error_and_the_others_are_not(folder: Path) ->
         reader.read(200, 200, 32, 32)
     assert caught.value.code is ErrorCode.RASTER_UNREADABLE
     assert "truncated.tif" in caught.value.text
+    assert "IReadBlock failed" in caught.value.text
+    assert "previous exception" not in caught.value.text
+    assert not caught.value.text.endswith("..")
 
 
 def test_a_sample_does_without_unreadable_blocks(folder: Path) -> None:

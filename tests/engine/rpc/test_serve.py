@@ -101,11 +101,11 @@ def test_garbage_lines_are_answered(shared_engine: Engine) -> None:
 
 def test_stray_prints_do_not_reach_the_line(tmp_path: Path) -> None:
     """From Python, from C, and from a child process."""
-    noise = "print('noise'); sys.stdout.flush(); os.write(1, b'noise\\n'); os.system('echo noise'); input"
+    noise = "print('noise'); sys.stdout.flush(); os.write(1, b'noise\\n'); os.system('echo noise')"
     code = (
         "import os, sys, builtins; from geomm_engine import service; from geomm_engine.rpc.channel import Channel; "
         "from geomm_engine.rpc.dispatcher import Dispatcher\n"
-        f"def noisy(_):\n    {noise.replace('; input', '')}\n    assert sys.stdin.read() == ''\n    return service.models_list(_)\n"
+        f"def noisy(_):\n    {noise}\n    assert sys.stdin.read() == ''\n    return service.models_list(_)\n"
         "Dispatcher(Channel.over_stdio(), service.handlers() | {'models/list': noisy}, {}).serve()"
     )
     engine = Engine(tmp_path, code=code)
@@ -137,7 +137,8 @@ def test_a_preflight_says_what_a_run_would_do(
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({"source": contract.RasterSource(("/no such.tif",))}, ErrorCode.RASTER_MISSING), ({"model": "none"}, ErrorCode.MODEL_UNKNOWN),
+    [({"source": contract.RasterSource(("/no such.tif",))}, ErrorCode.RASTER_MISSING),
+     ({"model": "none"}, ErrorCode.MODEL_UNKNOWN),
      ({"words": ("forest " * 20,)}, ErrorCode.TEXT_TOO_LONG),
      ({"area": contract.Area("POLYGON ((0 0, 1 0, 1 1, 0 0))")}, ErrorCode.AREA_OUTSIDE)],
 )  # fmt: skip
