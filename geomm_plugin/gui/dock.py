@@ -50,7 +50,6 @@ class GeommDock(QgsDockWidget):
         self.engine_page = EnginePage(self)
         self.map_view = MapView(canvas)
         self.exporter = Exporter(session, self.notice, self)
-        self._is_ready = False
         self._has_presets = False
         self._lay_out()
         self._connect_panels()
@@ -95,7 +94,6 @@ class GeommDock(QgsDockWidget):
         self.engine_page.options_asked.connect(self.options_asked.emit)
         self.engine_page.engine_made.connect(self.look_again)
         self.engine_page.look_again_asked.connect(self.look_again)
-        self.target.ready_changed.connect(self._on_ready)
         self.classify.changed.connect(self._enable)
         self.classify.asked.connect(self._classify)
         self.classify.export_asked.connect(self.exporter.export_tiles)
@@ -234,19 +232,10 @@ class GeommDock(QgsDockWidget):
 
     # --- what can be pressed
 
-    def _on_ready(self, is_ready: bool) -> None:
-        self._is_ready = is_ready
-        self._enable()
-
     def _enable(self) -> None:
-        is_up = self.session.client.state in (
-            EngineState.READY,
-            EngineState.WORKING,
-            EngineState.FAILED,
-            EngineState.STOPPED,
-        )
+        """An engine that is still starting takes the request and answers when it is up."""
         for button in (self.classify.button, self.search.button):
-            button.setEnabled(is_up)
+            button.setEnabled(self.session.client.state is not EngineState.ABSENT)
 
     def _show_help(self) -> None:
         self.notice.show_message(

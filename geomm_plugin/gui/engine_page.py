@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from .. import paths
 from ..install.make_environment import EnvironmentMaker, bundled_wheel
@@ -35,12 +35,17 @@ class EnginePage(QWidget):
         )
         self._install = QPushButton(self.tr("Set up the engine"), self)
         self._install.setObjectName("geommInstall")
-        self._install.clicked.connect(lambda _checked=False: self._start())
+        self._install.clicked.connect(lambda _checked=False: self._start_or_cancel())
         self._where = look.wrapped_label(self, "geommEngineWhere", self._where_text())
         self._step = look.wrapped_label(self, "geommInstallStep")
         self._bar = QProgressBar(self)
         self._bar.setRange(0, 0)
         self._bar.setVisible(False)
+        self._line = QLabel(self)
+        self._line.setObjectName("geommInstallLine")
+        self._line.setTextFormat(Qt.TextFormat.PlainText)
+        self._line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._line.setVisible(False)
         self._log = QPlainTextEdit(self)
         self._log.setReadOnly(True)
         self._log.setVisible(False)
@@ -53,7 +58,18 @@ class EnginePage(QWidget):
         again.clicked.connect(lambda _checked=False: self.look_again_asked.emit())
         column = QVBoxLayout(self)
         column.setSpacing(look.GAP + 2)
-        for widget in (title, why, self._install, self._where, self._step, self._bar, self._log, choose, again):
+        for widget in (
+            title,
+            why,
+            self._install,
+            self._where,
+            self._step,
+            self._bar,
+            self._line,
+            self._log,
+            choose,
+            again,
+        ):
             column.addWidget(widget)
         column.addStretch(1)
 
@@ -68,12 +84,17 @@ class EnginePage(QWidget):
             "This is a development checkout without a packed engine: run “make setup” in it, then “Look again”."
         )
 
-    def _start(self) -> None:
-        self._install.setEnabled(False)
+    def _start_or_cancel(self) -> None:
+        if self._maker is not None:
+            self._maker.cancel()
+            return
+        self._install.setText(self.tr("Cancel"))
         self._bar.setVisible(True)
+        self._line.setVisible(True)
         self._log.setVisible(False)
         self._maker = EnvironmentMaker(self)
         self._maker.step_changed.connect(self._step.setText)
+        self._maker.line_written.connect(self._line.setText)
         self._maker.finished.connect(self._on_finished)
         self._maker.failed.connect(self._on_failed)
         self._maker.start()
@@ -92,7 +113,9 @@ class EnginePage(QWidget):
 
     def _end(self) -> None:
         self._bar.setVisible(False)
-        self._install.setEnabled(True)
+        self._line.setVisible(False)
+        self._line.clear()
+        self._install.setText(self.tr("Set up the engine"))
         self._maker = None
 
     def dispose(self) -> None:

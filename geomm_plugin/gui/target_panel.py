@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from ..areas import AreaRefused
@@ -23,8 +23,6 @@ from .preflight_line import PreflightLine
 
 class TargetPanel(QWidget):
     """The upper half of the dock, the same for every verb."""
-
-    ready_changed = pyqtSignal(bool)
 
     def __init__(self, session: Session, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -112,7 +110,6 @@ class TargetPanel(QWidget):
             self._preflight.refresh()
 
     def _question(self) -> Optional[contract.PreflightParams]:
-        self.ready_changed.emit(False)
         try:
             chosen = self.targets()
             area = self.area()
@@ -127,7 +124,6 @@ class TargetPanel(QWidget):
     def _on_arrived(self, result: contract.PreflightResult) -> None:
         more = max(0, self._target_count() - 1)
         self.line.show_result(result, self._chosen_property(UNIT_PROPERTY), self._chosen_property(ROLES_PROPERTY), more)
-        self.ready_changed.emit(result.level is not contract.Level.RED)
 
     def _target_count(self) -> int:
         try:

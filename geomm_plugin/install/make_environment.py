@@ -43,6 +43,7 @@ class EnvironmentMaker(QObject):
     """Finds a Python, makes the environment, installs the engine. Exactly one of the last two signals comes once."""
 
     step_changed = pyqtSignal(str)
+    line_written = pyqtSignal(str)
     finished = pyqtSignal()
     failed = pyqtSignal(str)
 
@@ -117,6 +118,9 @@ class EnvironmentMaker(QObject):
         if self._process is not None:
             text = bytes(self._process.readAll()).decode("utf-8", "replace")
             self._output = (self._output + text)[-OUTPUT_KEPT:]
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            if lines and not self._is_probing:
+                self.line_written.emit(lines[-1])
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:

@@ -18,19 +18,28 @@ def test_killed_engine_leaves_qgis_alive(desktop):
     assert desktop.qgis.poll() is None
     assert not desktop.state()["progress"]
     desktop.click("geommClassifyButton")
-    desktop.wait(lambda: len(desktop.state()["runs"]) == 1, 180, "the next run")
+    desktop.wait(lambda: len(desktop.state()["runs"]) == 1, 90, "the next run")
     assert desktop.state()["notice"] == ""
+
+
+def is_gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def test_killed_qgis_leaves_no_engine(desktop):
     pid = desktop.state()["engine_pid"]
     os.kill(desktop.qgis.pid, signal.SIGKILL)
+    desktop.wait(lambda: is_gone(pid), 20, "the engine's end")
 
-    def is_gone():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
 
-    desktop.wait(is_gone, 20, "the engine's end")
+def test_qgis_closed_in_the_middle_of_a_run_leaves_no_engine(desktop):
+    desktop.wait(lambda: desktop.state().get("preflight") in ("green", "amber"), 60, "the preflight")
+    desktop.click("geommClassifyButton")
+    desktop.wait(lambda: desktop.state()["progress"], 20, "the run")
+    pid = desktop.state()["engine_pid"]
+    desktop.end_qgis()
+    desktop.wait(lambda: is_gone(pid), 20, "the engine's end")

@@ -50,11 +50,14 @@ def outcome(maker, qtbot):
 
 def test_the_bundled_wheel_becomes_an_engine(places, qtbot):
     tiny_wheel(places)
-    found, steps = outcome(EnvironmentMaker(), qtbot)
+    maker, lines = EnvironmentMaker(), []
+    maker.line_written.connect(lines.append)
+    found, steps = outcome(maker, qtbot)
     if found.startswith("No Python"):
         pytest.skip(found)
     assert found == "finished"
     assert len(steps) == 3
+    assert any("geomm-engine" in line for line in lines)
     assert os.access(locate.program_in(paths.engine_dir()), os.X_OK)
 
 
