@@ -19,12 +19,13 @@ from geomm_engine.contract import (
     ClassShare,
     EmbedParams,
     EmbedResult,
+    ErrorCode,
     Level,
     Note,
     encode,
 )
 from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
-from geomm_engine.errors import writing
+from geomm_engine.errors import RasterError, writing
 from geomm_engine.grid import Chunk
 from geomm_engine.pipeline import mapping
 from geomm_engine.pipeline.embed import EmbedRun, cache_folder
@@ -201,6 +202,12 @@ class Drawing:
                         scores.write(strip.y, strip.x, np.moveaxis(strip.values[..., :-1], 2, 0))
                     self._count(strip.y, strip.x, value, sure)
                     yield watch.step(region.cols * len(value) // self._grid.detail_yx[0])
+            if not self._pixel_count:
+                raise RasterError(
+                    ErrorCode.RASTER_EMPTY,
+                    "The area holds no data to classify.",
+                    "Choose another or a larger area, or check the nodata value in the layer's properties.",
+                )
             yield Progress("write", 0, 1)
 
     def _tile_writer(self, folder: Path) -> TileWriter:

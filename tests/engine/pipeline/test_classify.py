@@ -264,6 +264,19 @@ def test_areas_that_are_none_are_refused(
     assert not (folder / "out").exists()
 
 
+def test_an_area_without_data_is_refused(folder: Path, tiny_model: str) -> None:
+    values = random_bands(3, 256, 256)
+    values[:, :, 128:] = 0
+    path = write(folder / "half.tif", values, photometric="rgb", nodata=0)
+    east = Area(
+        "POLYGON ((501600 4999900, 502400 4999900, 502400 4998000, 501600 4998000, 501600 4999900))", "EPSG:32633"
+    )
+    with pytest.raises(RasterError) as caught:
+        classified(path, tiny_model, folder / "out", area=east)
+    assert caught.value.code is ErrorCode.RASTER_EMPTY
+    assert not (folder / "out").exists()
+
+
 def test_what_is_in_view_is_shown_first(folder: Path, tiny_model: str) -> None:
     path = color_raster(folder / "wide.tif", np.zeros((600, 600), dtype=int))
     view = Area(
