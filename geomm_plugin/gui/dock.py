@@ -66,6 +66,8 @@ class GeommDock(QgsDockWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.classify, self.tr("&Classify"))
         self.tabs.addTab(self.search, self.tr("&Search"))
+        self.tabs.currentChanged.connect(self._size_tabs)
+        self._size_tabs(0)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 0, 0, 0)
@@ -86,6 +88,12 @@ class GeommDock(QgsDockWidget):
             whole.addWidget(widget)
         body.setMinimumWidth(MIN_WIDTH)
         self.setWidget(body)
+
+    def _size_tabs(self, shown: int) -> None:
+        """Only the tab that is seen decides how high the tabs are."""
+        for place in range(self.tabs.count()):
+            height = QSizePolicy.Policy.Preferred if place == shown else QSizePolicy.Policy.Ignored
+            self.tabs.widget(place).setSizePolicy(QSizePolicy.Policy.Preferred, height)
 
     def _connect_panels(self) -> None:
         self.bar.restart_asked.connect(self.session.client.restart)

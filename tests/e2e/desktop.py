@@ -61,7 +61,7 @@ class Desktop:
         log = (self.folder / "qgis.log").open("wb")
         arguments = ("--profiles-path", str(self.folder), "--nologo", "--noversioncheck", "--code", startup)
         self.qgis = self._spawn("qgis", *arguments, output=log)
-        self.wait(lambda: self.state().get("engine") == "ready", 90, "QGIS and the engine")
+        self.wait(lambda: self.state().get("engine") == "ready", 180, "QGIS and the engine")
 
     def _spawn(self, *command, output=subprocess.DEVNULL):
         process = subprocess.Popen(command, env=self._environment, stdout=output, stderr=output)
