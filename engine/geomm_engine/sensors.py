@@ -45,6 +45,9 @@ _WORDS = {
 }  # fmt: skip
 
 _SENTINEL2_BAND = re.compile(r"(?:^|[^A-Za-z0-9])B(0?[1-9]|1[0-2]|8A)(?:[^A-Za-z0-9]|$)", re.IGNORECASE)
+_LANDSAT_BAND = re.compile(r"^L([A-Z])0(\d)_.*_B(\d{1,2})$", re.IGNORECASE)
+_LANDSAT_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", "7": "swir2"}
+_LANDSAT_OLI = {"1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir1", "7": "swir2"}
 _BASELINE = re.compile(r"_N(\d{4})_")
 _LEVEL = re.compile(r"(?:MSI|S2|[_\-.])(L1C|L2A)", re.IGNORECASE)
 
@@ -53,10 +56,16 @@ SENTINEL2_OFFSET_FROM = 400
 
 
 def role_of(text: str) -> str:
-    """The role that a band's name or description states: a Sentinel-2 band ("B04"), a role ("red"), or "" if neither."""
+    """The role that a band's name or description states: a Sentinel-2 band ("B04"), a role ("red"), or "" if neither.
+
+    Landsat's numbers mean other bands before Landsat 8 than since, and both others than Sentinel-2's.
+    """
     word = text.strip().lower()
     if word in _WORDS:
         return _WORDS[word]
+    landsat = _LANDSAT_BAND.search(text.strip())
+    if landsat:
+        return (_LANDSAT_TM if int(landsat.group(2)) < 8 else _LANDSAT_OLI).get(landsat.group(3), "")
     match = _SENTINEL2_BAND.search(text.strip())
     if match:
         name = match.group(1).upper()

@@ -42,3 +42,13 @@ def test_stacks_by_count() -> None:
     assert SENTINEL2_STACKS[12][9:] == ("B09", "B11", "B12")
     assert SENTINEL2_STACKS[10][:3] == ("B02", "B03", "B04")
     assert all(len(names) == count for count, names in SENTINEL2_STACKS.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [("LC08_L2SP_193024_20200805_20200916_02_T1_SR_B4", "red"), ("LC09_L1TP_193024_20220805_02_T1_B2", "blue"),
+     ("LT05_L2SP_193024_19900805_02_T1_SR_B3", "red"), ("LE07_L1TP_193024_20020805_02_T1_B1", "blue"),
+     ("LT05_L2SP_193024_19900805_02_T1_SR_B6", ""), ("LC08_L2SP_193024_20200805_02_T1_SR_B5", "nir")],
+)  # fmt: skip
+def test_landsat_numbers_its_bands_in_its_own_way(text: str, role: str) -> None:
+    assert role_of(text) == role

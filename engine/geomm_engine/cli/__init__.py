@@ -18,6 +18,8 @@ from geomm_engine.cli import bench, classify, embed, evaluate, models, sample, s
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 
+log = logging.getLogger(__name__)
+
 GDAL_CACHE_MB = "128"
 """Read by GDAL once, at the first block; its own default is a twentieth of the machine's memory."""
 
@@ -37,7 +39,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; gives the exit status."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    level = os.environ.get("GEOMM_LOG", "warning").upper()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level if level in logging.getLevelNamesMapping() else "WARNING",
+        format="%(levelname)s %(name)s: %(message)s",
+    )
     os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE_MB)
     args = parser().parse_args(arguments)
     try:
@@ -48,6 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         cure = "Close other programs, or choose a smaller area."
         _refuse(ErrorCode.OUT_OF_MEMORY, "The memory is full.", cure, is_json=getattr(args, "json", False))
+        return 1
+    except Exception as problem:
+        log.debug("%s failed", args.verb, exc_info=problem)
+        cure = "Report it with the output of the same command run with GEOMM_LOG=debug."
+        _refuse(
+            ErrorCode.INTERNAL, f"The engine made a mistake: {problem!r}.", cure, is_json=getattr(args, "json", False)
+        )
         return 1
     except KeyboardInterrupt:
         print("\ngeomm: stopped; run the same command again to go on from here.", file=sys.stderr)

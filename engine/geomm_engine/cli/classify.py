@@ -22,7 +22,9 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument(
         "--threshold", type=float, help="reject score under which a place is unknown (default: the model's)"
     )
-    verb.add_argument("--no-unknown", action="store_true", help="give every place one of the classes")
+    verb.add_argument(
+        "--no-unknown", action="store_true", help="reject nothing; only what a negative wins stays unknown"
+    )
     verb.add_argument("--no-smooth", action="store_true", help="do not let similar tiles agree")
     verb.add_argument("--exact-text", action="store_true", help="use the words as typed, without templates")
     verb.add_argument("--class-scores", action="store_true", help="write scores.tif too: a band per class")
