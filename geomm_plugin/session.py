@@ -36,7 +36,7 @@ class Session(QObject):
         self.queue.succeeded.connect(self._on_succeeded)
         self.queue.failed.connect(self._on_failed)
         QgsProject.instance().readProject.connect(self.load)
-        QgsProject.instance().cleared.connect(self.load)
+        QgsProject.instance().cleared.connect(self._on_cleared)
         self.load()
 
     def load(self, *_document: object) -> None:
@@ -44,9 +44,14 @@ class Session(QObject):
         self.store.load()
         self.runs_changed.emit()
 
+    def _on_cleared(self) -> None:
+        """The project is gone: its runs must not end up in the next one."""
+        self.queue.cancel()
+        self.load()
+
     def dispose(self) -> None:
         QgsProject.instance().readProject.disconnect(self.load)
-        QgsProject.instance().cleared.disconnect(self.load)
+        QgsProject.instance().cleared.disconnect(self._on_cleared)
         self.client.dispose()
 
     def model_name(self, model: str) -> str:

@@ -137,6 +137,17 @@ def test_cancel_leaves_no_empty_group(make_dock, qtbot, fake_engine, raster_laye
     assert QgsProject.instance().layerTreeRoot().findGroups() == []
 
 
+def test_a_run_does_not_follow_into_the_next_project(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("slow")
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    click(qtbot, dock, "geommClassifyButton")
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.WORKING, timeout=LONG_MS)
+    with qtbot.waitSignal(dock.session.queue.emptied, timeout=LONG_MS):
+        QgsProject.instance().clear()
+    assert dock.session.store.runs == ()
+
+
 def test_preflight_asks_for_the_unit_and_takes_the_answer(make_dock, qtbot, fake_engine, raster_layer):
     fake_engine("well_behaved")
     dock = make_dock()
