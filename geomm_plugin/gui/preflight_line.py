@@ -33,6 +33,8 @@ class PreflightLine(QFrame):
         self.codes: Set[str] = set()
         self._sign = QLabel(self)
         self._text = look.wrapped_label(self, "geommPreflightText")
+        self._text.setMinimumHeight(2 * self.fontMetrics().lineSpacing())  # so that little moves when the answer comes
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.unit_box = QComboBox(self)
         self.unit_box.setObjectName("geommUnit")
         self.unit_box.setAccessibleName(self.tr("What the pixel values are"))

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREEN = "1600x1000x24"
 NEEDED = ("qgis", "Xvfb", "xdotool", "openbox", "xdpyinfo")
 POLL_S = 0.1
+STILL_LOOKS = 6
 
 
 def missing_programs():
@@ -103,14 +104,33 @@ class Desktop:
 
     def click(self, name: str, dx: float = 0.5, dy: float = 0.5, *, times: int = 1) -> None:
         """A mouse click into a widget; ``dx`` and ``dy`` are shares of its size."""
-        self.wait(lambda: name in self.state().get("widgets", {}), 20, f"the widget {name}")
-        left, top, width, height = self.state()["widgets"][name]
+        left, top, width, height = self._settled(name)
         self._call("xdotool", "mousemove", str(int(left + dx * width)), str(int(top + dy * height)))
         self._call("xdotool", "click", "--repeat", str(times), "--delay", "80", "1")
 
+    def _settled(self, name: str):
+        """Where a widget is, once it stands still: a text above it may have grown by a line just now."""
+        seen = []
+
+        def stands_still():
+            seen.append(self.state().get("widgets", {}).get(name))
+            return (
+                len(seen) > STILL_LOOKS
+                and seen[-1] is not None
+                and len({str(place) for place in seen[-STILL_LOOKS:]}) == 1
+            )
+
+        self.wait(stands_still, 20, f"the widget {name}")
+        return seen[-1]
+
+    def click_into(self, name: str) -> None:
+        """Clicks into a field and waits until it has the keyboard."""
+        self.click(name)
+        self.wait(lambda: self.state().get("focus") == name, 10, f"the keyboard in {name}")
+
     def drag(self, name: str, start: float, end: float) -> None:
         """Drags inside a widget from one share of its width to another."""
-        left, top, width, height = self.state()["widgets"][name]
+        left, top, width, height = self._settled(name)
         y = str(int(top + height / 2))
         self._call("xdotool", "mousemove", str(int(left + start * width)), y, "mousedown", "1")
         for step in range(1, 6):

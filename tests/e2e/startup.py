@@ -56,6 +56,7 @@ def state(dock):
         "threshold": dock.search.histogram.threshold,
         "hits": dock.search.table.rowCount(),
         "scale": iface.mapCanvas().scale(),
+        "focus": QApplication.focusWidget().objectName() if QApplication.focusWidget() else "",
         "dialog": QApplication.activeModalWidget() is not None,
     }
 

@@ -31,7 +31,7 @@ def test_classify_search_export(desktop):
     assert state["notice"] == ""
 
     desktop.click("tab1")
-    desktop.click("geommSearchText")
+    desktop.click_into("geommSearchText")
     desktop.type("a lake")
     desktop.key("Return")
     desktop.wait(lambda: len(desktop.state()["runs"]) == 2, 120, "the search")
