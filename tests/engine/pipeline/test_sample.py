@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import OutputError
 from geomm_engine.landscape import LAND_COVERS, draw_landscape
