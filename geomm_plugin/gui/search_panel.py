@@ -184,7 +184,9 @@ class SearchPanel(QWidget):
 
     def _show_cut(self) -> None:
         self._cut.setText(self._words_for_cut())
-        self._cut.setToolTip(words_for_cut(self.histogram, self.tr("Score of at least {score:.4f}")))
+        self._cut.setToolTip(
+            words_for_cut(self.histogram, self.tr("Score of at least {score:.4f}; the best ones are listed below"))
+        )
         if self._run is not None:
             for place, hit in enumerate(self._run.result.hits):
                 self.table.setRowHidden(place, hit.score < self.histogram.threshold)
@@ -196,8 +198,7 @@ class SearchPanel(QWidget):
         if listed < len(hits):
             share = listed / max(1, self.histogram.total())
             return self.tr("top {0:.1%}: {1:,} tiles").format(share, listed)
-        text = self.tr("top {share:.1%}: about {tiles} tiles, {listed} listed")
-        return words_for_cut(self.histogram, text.replace("{listed}", f"{listed:,}"))
+        return words_for_cut(self.histogram, self.tr("top {share:.1%}: about {tiles} tiles"))
 
     def _send_hit(self, signal: Any) -> None:
         items = self.table.selectedItems()
