@@ -106,7 +106,11 @@ CASES = [
 
 
 def test_every_file_has_its_row() -> None:
-    files = {path.relative_to(TORTURE).as_posix() for path in TORTURE.rglob("*") if path.is_file() and not path.name.endswith(".aux.xml")}
+    files = {
+        path.relative_to(TORTURE).as_posix()
+        for path in TORTURE.rglob("*")
+        if path.is_file() and not path.name.endswith(".aux.xml")
+    }
     assert files == set(TABLE)
 
 

@@ -10,8 +10,10 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from geomm_engine import __version__
 from geomm_engine.cli import bench, classify, embed, evaluate, models, sample, search, selfcheck, serve, train
@@ -47,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE_MB)
     args = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
     try:
-        return int(args.run(args))
+        return _run(args)
     except EngineError as problem:
         _refuse(problem.code, problem.text, problem.cure, is_json=getattr(args, "json", False))
         return 1
@@ -56,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cure = "Close other programs, or choose a smaller area."
         _refuse(ErrorCode.OUT_OF_MEMORY, "The memory is full.", cure, is_json=getattr(args, "json", False))
         return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as problem:
         log.debug("%s failed", args.verb, exc_info=problem)
         cure = "Report it with the output of the same command run with GEOMM_LOG=debug."
@@ -66,6 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ngeomm: stopped; run the same command again to go on from here.", file=sys.stderr)
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    status = int(args.run(args))
+    sys.stdout.flush()
+    return status
+
+
+def _stop(*_: object) -> NoReturn:
+    """An end asked for from outside cleans up like one asked for at the keyboard."""
+    raise KeyboardInterrupt
 
 
 def _refuse(code: ErrorCode, text: str, cure: str, *, is_json: bool) -> None:

@@ -37,7 +37,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     memory.add_argument("--json", action="store_true")
     memory.set_defaults(run=run_memory)
-    child = kinds.add_parser("memory-child", help=argparse.SUPPRESS)
+    child = kinds.add_parser("memory-child")
     child.add_argument("raster")
     child.add_argument("index")
     child.add_argument("chunks", type=int)

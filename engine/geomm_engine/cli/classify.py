@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     result = terminal.follow(classify(params))
     result = replace(result, notes=(*remarks, *result.notes))
     picture = ""
+    (args.output / "map.png").unlink(missing_ok=True)
     if not args.no_picture:
         try:
             picture = str(draw_classes(params, result, args.output.resolve() / "map.png"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from itertools import zip_longest
 from pathlib import Path
 
 from geomm_engine.contract import Area, ErrorCode, RasterSource
 from geomm_engine.errors import RasterError
 
+MOST_BANDS = 10_000
 _UNITS = ("display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch")
 
 
@@ -71,20 +73,19 @@ def _with_bands(paths: tuple[str, ...], bands: str, model: str) -> tuple[tuple[s
 
     wanted = [band.role for band in find_model(model).card.bands]
     parts = [part.strip() for part in bands.split(",") if part.strip()]
-    try:
-        if any("=" in part for part in parts):
-            numbers = {role.strip(): int(number) for role, number in (part.split("=", 1) for part in parts)}
-        else:
-            numbers = dict(zip(wanted, map(int, parts), strict=True))
-        if min(numbers.values()) < 1:
-            raise ValueError("bands count from 1")
-    except ValueError as problem:
+    pairs = [
+        part.split("=", 1) if "=" in part else [role, part] for role, part in zip_longest(wanted, parts, fillvalue="")
+    ]
+    if any(
+        not role.strip() or not number.strip().isdecimal() or not 0 < int(number) < MOST_BANDS for role, number in pairs
+    ):
         raise RasterError(
             ErrorCode.BANDS_MISSING,
-            f"--bands {bands} cannot be understood: {problem}.",
-            f"Give {len(wanted)} numbers for {', '.join(wanted)}, such as --bands 4,3,2, "
+            f"--bands {bands} does not say for each of the {len(wanted)} bands that the model reads which of the layer's it is.",
+            f"Give {len(wanted)} numbers from 1 for {', '.join(wanted)}, such as --bands 4,3,2, "
             "or name them: --bands red=4,green=3,blue=2.",
-        ) from problem
+        )
+    numbers = {role.strip(): int(number) for role, number in pairs}
     if len(paths) == 1 and set(numbers.values()) == {1} and _has_one_band(paths[0]):
         return paths * len(numbers), tuple(numbers)
     if len(set(numbers.values())) < len(numbers):

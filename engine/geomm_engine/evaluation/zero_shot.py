@@ -65,6 +65,7 @@ def evaluate_zero_shot(
     classes = sorted(files)
     words = _words(classes, entries)
     found = find_model(model)
+    _check_gsd(gsd_m, found.card)
     prompts = class_prompts(OnnxTextEncoder(found).embed_texts, words, found.card.text.templates)
     encoder = open_image_encoder(found, device)
     watch = Stopwatch("evaluate", sum(map(len, files.values())))
@@ -76,7 +77,7 @@ def evaluate_zero_shot(
             for path in batch:
                 try:
                     tiles, seen_m = tiles_of(read_image(path), gsd_m, found.card)
-                except (RasterioError, RasterioIOError):
+                except (RasterioError, RasterioIOError, NotAPicture):
                     unreadable.append(str(path))
                     continue
                 vectors.append((tiles, seen_m))
@@ -86,7 +87,24 @@ def evaluate_zero_shot(
                 said.extend(shares.argmax(axis=1).tolist())
                 truth.extend([at] * len(vectors))
             yield watch.step(len(batch))
+    if not truth:
+        raise EngineError(
+            ErrorCode.FOLDER_INVALID,
+            f"None of the {len(unreadable)} images in {folder} can be read as an 8-bit picture.",
+            "Give JPEG, PNG or 8-bit TIFF pictures; classify multispectral rasters with “geomm classify”.",
+            path=str(folder),
+        )
     return _report(np.array(truth), np.array(said), classes, words, found.card, folder, gsd_m, unreadable)
+
+
+def _check_gsd(gsd_m: float, card: Card) -> None:
+    if not 0 < gsd_m <= card.gsd_max_m * 2:
+        raise EngineError(
+            ErrorCode.GSD_OUT_OF_RANGE,
+            f"A ground pixel of {gsd_m:g} m is none that {card.name} reads ({card.gsd_min_m:g} to {card.gsd_max_m:g} m).",
+            "Give the ground size of an image pixel in metres with --gsd-m.",
+            gsd_m=gsd_m,
+        )
 
 
 def _embedded(
@@ -122,7 +140,7 @@ def spoken(name: str) -> str:
 def _words(classes: Sequence[str], entries: Sequence[ClassEntry]) -> list[ClassEntry]:
     if not entries:
         return [ClassEntry(spoken(name)) for name in classes]
-    plain = {_plain(entry.name): entry for entry in entries}
+    plain = {_plain(words): entry for entry in entries for words in reversed((entry.name, *entry.synonyms))}
     missing = [name for name in classes if _plain(name) not in plain]
     if missing:
         raise WordsError(
@@ -137,14 +155,23 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+class NotAPicture(ValueError):
+    """A raster whose numbers are no 8-bit colours."""
+
+
 def read_image(path: Path) -> NDArray[np.float32]:
-    """(3, h, w) float32, 0–1, of an 8- or 16-bit picture; grey is repeated."""
+    """(3, h, w) float32, 0–1, of an 8-bit picture; grey is repeated.
+
+    Raises:
+        NotAPicture: the numbers are no 8-bit colours, or there are more than four bands.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as dataset:
+            if dataset.dtypes[0] != "uint8" or dataset.count > 4:
+                raise NotAPicture(f"{path} has {dataset.count} bands of type {dataset.dtypes[0]}")
             values = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1])
-    full = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
-    return np.asarray(values / full, dtype=np.float32)
+    return np.asarray(values / 255, dtype=np.float32)
 
 
 def tiles_of(image: NDArray[np.float32], gsd_m: float, card: Card) -> tuple[NDArray[np.float32], float]:

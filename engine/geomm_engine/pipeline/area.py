@@ -37,7 +37,7 @@ def read_area(path: Path) -> Area:
             "Give a GeoPackage, GeoJSON or Shapefile with polygons.",
             path=str(path),
         ) from problem
-    shapes = shapely.from_wkb(geometries)
+    shapes = shapely.from_wkb(geometries) if geometries is not None else []
     polygons = [shape for shape in shapes if shape is not None and shape.geom_type in ("Polygon", "MultiPolygon")]
     if not polygons:
         raise AreaError(
@@ -46,7 +46,14 @@ def read_area(path: Path) -> Area:
             "Give a file with polygons.",
             path=str(path),
         )
-    return Area(shapely.to_wkt(shapely.union_all(polygons), rounding_precision=-1), meta["crs"] or "EPSG:4326")
+    if not meta["crs"]:
+        raise AreaError(
+            ErrorCode.AREA_INVALID,
+            f"The area file {path} does not say in which CRS it is.",
+            "Assign its CRS (for a Shapefile: the .prj file beside it), or save it as GeoPackage.",
+            path=str(path),
+        )
+    return Area(shapely.to_wkt(shapely.union_all(shapely.make_valid(polygons)), rounding_precision=-1), meta["crs"])
 
 
 def to_grid(area: Area, grid: TileGrid) -> Geometry | None:

@@ -71,6 +71,9 @@ def classify(params: ClassifyParams) -> Job[ClassifyResult]:
                 encode(result) | {"provenance": drawing.provenance_values()}, indent=1, ensure_ascii=False
             )
             (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+            if not params.has_class_scores:
+                for name in ("scores.tif", "scores.qml", "scores.tif.aux.xml"):
+                    (folder / name).unlink(missing_ok=True)
         return result
 
 

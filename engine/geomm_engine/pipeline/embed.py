@@ -111,7 +111,8 @@ class EmbedRun:
         if not self._in_view or len(self._in_view) == len(self._todo):
             return False
         yield from self._embed(self._in_view)
-        self._todo = [chunk for chunk in self._todo if chunk not in set(self._in_view)]
+        in_view = set(self._in_view)
+        self._todo = [chunk for chunk in self._todo if chunk not in in_view]
         return True
 
     def all(self) -> Job[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,9 +171,9 @@ def _shares_inside(grid: TileGrid, axis: int) -> NDArray[np.float64]:
 
 @contextmanager
 def all_or_nothing(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
-    """Make the output folder; when the run fails, remove what it made: these files, and the folder if it was new."""
+    """Make the output folder; when the run fails, remove what it made: these files, and the folders that were new."""
+    made = [item for item in (folder, *folder.parents) if not item.exists()]
     with writing(folder):
-        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     new = [path for path in paths if not path.exists()]
     try:
@@ -181,9 +181,11 @@ def all_or_nothing(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
     except BaseException:
         for path in new:
             for leftover in (path, path.with_name(f"{path.name}.aux.xml"), path.with_suffix(".qml")):
-                leftover.unlink(missing_ok=True)
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
+                with suppress(OSError):
+                    leftover.unlink(missing_ok=True)
+        for item in made:
+            with suppress(OSError):
+                item.rmdir()
         raise
 
 

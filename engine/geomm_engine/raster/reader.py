@@ -73,7 +73,8 @@ class RasterReader:
                 dataset.read(band.index, window=window, out=values[at], resampling=method)
                 if band.file not in masked:
                     masked.add(band.file)
-                    valid &= self._mask(dataset, window, (height, width), method)
+                    used = [item.index for item in self._bands if item.file == band.file]
+                    valid &= self._mask(dataset, used, window, (height, width), method)
             except (RasterioError, RasterioIOError) as problem:
                 raise unreadable(self.stack.paths[band.file], problem) from problem
         valid &= np.isfinite(values).all(axis=0)
@@ -83,19 +84,26 @@ class RasterReader:
         return Block(values, valid)
 
     def _mask(
-        self, dataset: DatasetReader, window: FileWindow, shape: tuple[int, int], method: Resampling
+        self, dataset: DatasetReader, used: list[int], window: FileWindow, shape: tuple[int, int], method: Resampling
     ) -> NDArray[np.bool_]:
+        """Pixels that hold data in every used band; a nodata value of 0 must stand in all of them, since a true 0 occurs."""
         valid = np.ones(shape, dtype=bool)
         if ColorInterp.alpha in dataset.colorinterp and not self.stack.ignores_alpha:
             index = dataset.colorinterp.index(ColorInterp.alpha) + 1
             alpha = dataset.read(index, window=window, out_shape=shape, resampling=method)
             # half of 255; other types are full at 255, 65535 or 1, by the taste of who wrote them
             valid &= alpha >= 128 if dataset.dtypes[index - 1] == "uint8" else alpha > 0
-        if any(
-            set(item) & {MaskFlags.nodata, MaskFlags.per_dataset} and MaskFlags.alpha not in item
-            for item in dataset.mask_flag_enums
-        ):
+        flags = dataset.mask_flag_enums
+        if any(MaskFlags.per_dataset in item and MaskFlags.alpha not in item for item in flags):
             valid &= dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128
+        with_nodata = [index for index in used if MaskFlags.nodata in flags[index - 1]]
+        if with_nodata:
+            masks = [
+                dataset.read_masks(index, out_shape=shape, window=window, resampling=method) >= 128
+                for index in with_nodata
+            ]
+            is_zero = all(dataset.nodatavals[index - 1] == 0 for index in with_nodata)
+            valid &= np.any(masks, axis=0) if is_zero else np.all(masks, axis=0)
         return valid
 
     def overview(self, longest_px: int) -> Block:

@@ -318,8 +318,8 @@ def _with_given_roles(source: RasterSource, bands: list[Band]) -> tuple[Band, ..
     if len(source.roles) > len(bands):
         raise RasterError(
             ErrorCode.BANDS_MISSING,
-            f"{len(source.roles)} band roles were given, but the layer has {len(bands)} bands.",
-            "Give one role for each band of the layer.",
+            f"Band {len(source.roles)} was named, but the layer has {len(bands)} bands.",
+            f"Name bands from 1 to {len(bands)}.",
             given=len(source.roles),
             found=len(bands),
         )

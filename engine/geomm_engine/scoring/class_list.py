@@ -42,6 +42,7 @@ _YES = ("1", "true", "yes", "y", "x", "negative")
 _NO = ("", "0", "false", "no", "n")
 _KEYS = {"name": "name", "class": "name", "synonyms": "synonyms", "color": "color", "colour": "color",
          "negative": "negative", "is_negative": "negative"}  # fmt: skip
+_LONGEST_PATH = 1000
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _TEXT_ITEM = re.compile(r"(?P<name>[^(:#]*)(?:\((?P<bracket>[^()]*)\)|:(?P<colon>[^#]*))?\s*(?P<color>#\w+)?\s*")
 
@@ -59,7 +60,29 @@ def read_class_list(source: str | Path) -> tuple[tuple[ClassEntry, ...], tuple[N
     path = Path(text)
     if _is_file_name(text):
         return _read_file(path)
-    return checked(_from_text(text))
+    _refuse_other_files(text)
+    entries, notes = checked(_from_text(text))
+    return entries, (*notes, *_preset_notes(text))
+
+
+def _refuse_other_files(text: str) -> None:
+    """A file of another kind, or the path of one that is not there, is no class."""
+    has_list = "," in text or "\n" in text or len(text) > _LONGEST_PATH
+    if not has_list and (Path(text).is_file() or text.startswith(("/", "./", "../", "~")) or Path(text).is_absolute()):
+        _refuse(
+            f"“{text}” is no class list file.",
+            f"Give a file that ends in {', '.join(_READERS)}, or type the classes.",
+            path=text,
+        )
+
+
+def _preset_notes(text: str) -> tuple[Note, ...]:
+    """A single word that begins like a preset's id was perhaps meant as one."""
+    meant = [item for item in preset_ids() if len(text) > 2 and item.startswith(text.lower())]
+    if not meant:
+        return ()
+    note = f"“{text}” is read as a class of that name. The class list of that name is called {' or '.join(meant)}."
+    return (Note("preset_meant", Level.AMBER, note, {"text": text, "preset": ", ".join(meant)}),)
 
 
 def checked(entries: Sequence[ClassEntry]) -> tuple[tuple[ClassEntry, ...], tuple[Note, ...]]:
@@ -254,7 +277,10 @@ def _from_item(item: object, row: int) -> ClassEntry:
         _refuse(f"Row {row}: “{unknown[0]}” is not known.", "Use name, synonyms, color, negative.", row=row)
     found = {_KEYS[str(key).lower()]: value for key, value in item.items()}
     return ClassEntry(
-        str(found.get("name", "")), _synonyms(found.get("synonyms")), str(found.get("color") or ""), _truth(found, row)
+        str(found.get("name") or ""),
+        _synonyms(found.get("synonyms")),
+        str(found.get("color") or ""),
+        _truth(found, row),
     )
 
 

@@ -81,3 +81,28 @@ def test_a_large_picture_is_seen_whole_or_in_tiles(tiny_model: str) -> None:
     tiles, seen_m = tiles_of(np.full((3, 128, 128), 0.5, np.float32), 15.0, card)
     assert tiles.shape == (16, 3, 32, 32)
     assert seen_m == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize("gsd_m", [0.0, -5.0, float("nan"), 1000.0])
+def test_a_ground_pixel_that_the_model_does_not_read_is_refused(pictures: Path, tiny_model: str, gsd_m: float) -> None:
+    with pytest.raises(EngineError) as refusal:
+        run(evaluate_zero_shot(pictures, gsd_m=gsd_m, model=tiny_model))
+    assert refusal.value.code is ErrorCode.GSD_OUT_OF_RANGE
+
+
+def test_rasters_that_are_no_pictures_are_left_out_or_refused(folder: Path, tiny_model: str) -> None:
+    for name in ("a", "b"):
+        (folder / "ms" / name).mkdir(parents=True)
+        with rasterio.open(
+            folder / "ms" / name / "stack.tif", "w", driver="GTiff", width=8, height=8, count=13, dtype="uint16"
+        ) as dataset:
+            dataset.write(np.full((13, 8, 8), 900, dtype=np.uint16))
+    with pytest.raises(EngineError) as refusal:
+        run(evaluate_zero_shot(folder / "ms", gsd_m=10, model=tiny_model))
+    assert refusal.value.code is ErrorCode.FOLDER_INVALID
+    assert "8-bit" in refusal.value.text
+
+
+def test_a_row_is_found_by_its_synonym(pictures: Path, tiny_model: str) -> None:
+    entries = (ClassEntry("woodland", ("forest",)), ClassEntry("lake", ("water",)))
+    assert run(evaluate_zero_shot(pictures, gsd_m=10, entries=entries, model=tiny_model)).images == 6

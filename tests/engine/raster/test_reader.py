@@ -256,3 +256,21 @@ def test_an_overview_thins_the_whole_raster(folder: Path) -> None:
     block = reader_of(write(folder / "thin.tif", values, photometric="rgb")).overview(100)
     assert block.values.shape == (3, 100, 50)
     assert set(np.unique(block.values)) <= set(np.unique(values).astype(np.float32))
+
+
+@pytest.mark.parametrize(("nodata", "is_valid"), [(-9999, False), (0, True)])
+def test_nodata_in_one_band_is_nodata_unless_it_is_zero(folder: Path, nodata: int, *, is_valid: bool) -> None:
+    values = np.full((3, 40, 60), 50, dtype=np.int16)
+    values[0, :, :30] = nodata
+    path = folder / "one band.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=60, height=40, count=3, dtype="int16", nodata=nodata, photometric="rgb",
+        crs="EPSG:32633", transform=Affine(10, 0, 5e5, 0, -10, 5e6),
+    ) as raster:  # fmt: skip
+        raster.write(values)
+    reader = reader_of(path)
+    block = reader.read(0, 0, 40, 60)
+    reader.close()
+    assert block.valid[:, 30:].all()
+    assert block.valid[:, :30].all() == is_valid
+    assert block.valid[:, :30].any() == is_valid
