@@ -77,7 +77,7 @@ $(PLUGIN)/.done: $(UV) engine/locks/plugin.txt
 	touch $@
 
 test: setup $(PLUGIN)/.done  ## every test: engine, plugin in a real QGIS, end to end on a real desktop
-	@$(ENGINE)/bin/python -m pytest tests/contract tests/engine
+	@$(ENGINE)/bin/python -m pytest tests/contract tests/engine -n 2
 	QT_QPA_PLATFORM=offscreen $(PLUGIN)/bin/python -m pytest tests/plugin
 	QT_QPA_PLATFORM=offscreen $(PLUGIN)/bin/python -m pytest tests/e2e
 
@@ -86,7 +86,7 @@ check: setup  ## format, lint, types, import floors, fast tests
 	$(ENGINE)/bin/ruff check --quiet .
 	$(ENGINE)/bin/mypy
 	PYTHONPATH=engine $(ENGINE)/bin/lint-imports --no-cache
-	$(ENGINE)/bin/python -m pytest tests/contract tests/engine -m "not slow"
+	$(ENGINE)/bin/python -m pytest tests/contract tests/engine -m "not slow" -n 2
 
 run: setup $(PLUGIN)/.done  ## a real QGIS with the plugin loaded and the sample open
 	@[ -f build/demo/sample.tif ] || $(GEOMM) sample build/demo
