@@ -14,12 +14,19 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument("index", type=Path, metavar="INDEX", help="the folder that “geomm embed” wrote")
     verb.add_argument("--text", required=True, help="what to look for")
     verb.add_argument("--not", dest="not_text", default="", metavar="TEXT", help="but not this")
-    verb.add_argument("--top-k", type=int, default=100, help="how many tiles to list (default 100)")
+    verb.add_argument("--top-k", type=_count, default=100, help="how many tiles to list (default 100)")
     verb.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for score.tif and hits.gpkg")
     verb.add_argument("--model", default="", help="where the model lies, when it is not an installed one")
     verb.add_argument("--exact-text", action="store_true", help="use the words as typed, without templates")
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     verb.set_defaults(run=run)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("at least one")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:

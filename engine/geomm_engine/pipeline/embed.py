@@ -21,7 +21,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from geomm_engine.contract import EmbedParams, EmbedResult, ErrorCode, Level, Note
-from geomm_engine.encoders.device import AUTO, default_device, open_image_encoder
+from geomm_engine.encoders.device import AUTO, CPU, default_device, open_image_encoder
 from geomm_engine.encoders.encoder import ImageEncoder
 from geomm_engine.errors import AreaError, RasterError
 from geomm_engine.grid import Chunk, TileGrid, Window, overlaps
@@ -32,8 +32,10 @@ from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.raster.reader import RasterReader
 from geomm_engine.raster.resample import cut
 
-_READERS = 2
-_AHEAD = 3
+_READERS_CPU = 1
+_READERS_GPU = 4
+"""One thread reads several times faster than a processor encodes, and a second would only take its time; a GPU eats more."""
+_AHEAD = 4
 _ENCODE_BATCH = 64
 _SPEED_FILE = "speed.json"
 _FIRST_GUESS_TILES_S = 300.0
@@ -134,7 +136,8 @@ class EmbedRun:
 
     def _embed(self, chunks: Iterable[Chunk]) -> Job[None]:
         with self.prepared.reading() as reader:
-            for item in _read_ahead(self.prepared, reader, chunks):
+            readers = _READERS_CPU if self._device_id == CPU else _READERS_GPU
+            for item in _read_ahead(self.prepared, reader, chunks, readers):
                 if isinstance(item, Failure):
                     count = tile_count(self.prepared.grid, item.chunk)
                     self._tally.failed += count
@@ -201,11 +204,13 @@ class Failure:
     problem: str
 
 
-def _read_ahead(prepared: Prepared, reader: RasterReader, chunks: Iterable[Chunk]) -> Iterator[Tiles | Failure]:
+def _read_ahead(
+    prepared: Prepared, reader: RasterReader, chunks: Iterable[Chunk], readers: int
+) -> Iterator[Tiles | Failure]:
     """The chunks in order, read by threads a few chunks ahead of whoever consumes them."""
     waiting: deque[tuple[Chunk, Future[Tiles]]] = deque()
     source = iter(chunks)
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="geomm-reader") as pool:
+    with ThreadPoolExecutor(readers, thread_name_prefix="geomm-reader") as pool:
         try:
             while True:
                 while len(waiting) < _AHEAD and (chunk := next(source, None)) is not None:
@@ -236,15 +241,14 @@ def read_tiles(prepared: Prepared, reader: RasterReader, chunk: Chunk) -> Tiles:
     right = math.ceil(max(w.x + w.width for w in windows)) + 1
     block = reader.read(top, left, bottom - top, right - left, step)
     pixels = prepared.radiometry.apply(block.values)
-    images, shares = [], np.zeros(len(cells), dtype=np.float32)
+    images = np.empty((len(cells), len(prepared.bands), grid.tile_px, grid.tile_px), dtype=np.float32)
+    shares = np.zeros(len(cells), dtype=np.float32)
     for at, window in enumerate(windows):
         own = Window(window.y - top, window.x - left, window.height, window.width)
-        image, shares[at] = cut(pixels, block.valid, own, grid.tile_px)
-        if has_embedding(shares[at : at + 1])[0]:
-            images.append(image)
-    empty = np.zeros((0, len(prepared.bands), grid.tile_px, grid.tile_px), dtype=np.float32)
+        images[at], shares[at] = cut(pixels, block.valid, own, grid.tile_px)
+    kept = has_embedding(shares)
     mask = _map_mask(grid, chunk, block.valid, (top, left), step)
-    return Tiles(chunk, np.stack(images) if images else empty, shares.reshape(rows, cols), mask)
+    return Tiles(chunk, images if kept.all() else images[kept], shares.reshape(rows, cols), mask)
 
 
 def _scaled(window: Window, step: int) -> Window:
