@@ -20,7 +20,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--output", required=True, type=Path, metavar="DIR", help="folder for class.tif, tiles.gpkg, summary.json"
     )
     verb.add_argument(
-        "--threshold", type=float, help="reject score under which a place is unknown (default: the model's)"
+        "--threshold", type=_threshold, help="reject score under which a place is unknown (default: the model's)"
     )
     verb.add_argument(
         "--no-unknown", action="store_true", help="reject nothing; only what a negative wins stays unknown"
@@ -31,6 +31,16 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument("--no-picture", action="store_true", help="do not draw map.png")
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     verb.set_defaults(run=run)
+
+
+def _threshold(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not -1 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"“{text}” is no reject score from -1 to 1")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:
