@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -34,12 +35,9 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _threshold(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not -1 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"“{text}” is no reject score from -1 to 1")
+    number = float(text)
+    if math.isnan(number):
+        raise argparse.ArgumentTypeError("a number is expected")
     return number
 
 
