@@ -166,9 +166,6 @@ class Card:
             fitting = [min(self.scales, key=lambda scale: abs(np.log(scale.gsd_max_m / seen_m)))]
         return fitting[0], seen_m
 
-    def calibration_for(self, unit: str) -> Calibration | None:
-        return next((item for item in self.radiometry.calibrations if item.unit == unit), None)
-
     def reference_mean(self) -> NDArray[np.float32]:
         """(dim,) float32, the mean image vector of the training set."""
         return np.asarray(self.scoring.reference_mean, dtype=np.float32)

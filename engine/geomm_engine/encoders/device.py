@@ -36,9 +36,9 @@ def _has_rocm() -> bool:
     return Path("/dev/kfd").exists()
 
 
-def default_device() -> str:
-    """The id of the device that "auto" tries first."""
-    return next(item.id for item in devices() if item.is_default)
+def chosen_device(device: str = AUTO) -> str:
+    """The id of the device to try first: as asked for, or the default for "auto"."""
+    return next(item.id for item in devices() if item.is_default) if device == AUTO else device
 
 
 def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
@@ -54,7 +54,7 @@ def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
             "Choose auto, cpu, cuda or mps.",
             device=device,
         )
-    wanted = default_device() if device == AUTO else device
+    wanted = chosen_device(device)
     reason = ""
     if wanted != CPU:
         reason = _why_no_gpu(folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from geomm_engine import __version__
 from geomm_engine.contract import (
     ClassEntry,
     ClassifyParams,
@@ -39,7 +40,7 @@ from geomm_engine.scoring.zero_shot import probabilities, reject_scores
 from geomm_engine.writers.categories import Category
 from geomm_engine.writers.cog import CogWriter
 from geomm_engine.writers.geopackage import TileWriter
-from geomm_engine.writers.provenance import ModelMark, Provenance
+from geomm_engine.writers.provenance import SOFTWARE, ModelMark, Provenance
 from geomm_engine.writers.styles import class_raster_style, class_tile_style, confidence_raster_style
 
 UNKNOWN = Category(255, "unknown", "#b8b8b8")
@@ -322,8 +323,8 @@ def _provenance(prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> P
     templates = ("{}",) if params.is_exact_text else prepared.card.text.templates
     words = {entry.name: (entry.name, *entry.synonyms) for entry in scorer.entries}
     return Provenance(
-        software=mapping.SOFTWARE,
-        version=mapping.VERSION,
+        software=SOFTWARE,
+        version=__version__,
         created=mapping.now(),
         source_name=params.source.name or prepared.name,
         source_paths=prepared.stack.paths,

@@ -21,7 +21,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from geomm_engine.contract import EmbedParams, EmbedResult, ErrorCode, Level, Note
-from geomm_engine.encoders.device import AUTO, CPU, default_device, open_image_encoder
+from geomm_engine.encoders.device import CPU, chosen_device, open_image_encoder
 from geomm_engine.encoders.encoder import ImageEncoder
 from geomm_engine.errors import AreaError, RasterError
 from geomm_engine.grid import Chunk, TileGrid, Window, overlaps
@@ -97,7 +97,7 @@ class EmbedRun:
         self._todo = [chunk for chunk in self.chunks if chunk not in done]
         self._in_view = _in_view(prepared.grid, params, self._todo)
         self.encoder: ImageEncoder = open_image_encoder(prepared.folder, params.device)
-        self._device_id = default_device() if params.device == AUTO else params.device
+        self._device_id = chosen_device(params.device)
         self._tally = Tally()
         self._started_s = time.monotonic()
         total = sum(tile_count(prepared.grid, chunk) for chunk in self.chunks)

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import Geometry
 
-from geomm_engine import __version__
 from geomm_engine.errors import writing
-from geomm_engine.grid import CHUNK_CELLS, Chunk, PixelGrid, TileGrid
+from geomm_engine.grid import CHUNK_CELLS, Chunk, TileGrid
 from geomm_engine.index.store import EmbeddingIndex, has_embedding
 from geomm_engine.pipeline.area import cells_inside, pixels_inside
 from geomm_engine.scoring.blend import blend
@@ -172,8 +171,8 @@ def _shares_inside(grid: TileGrid, axis: int) -> NDArray[np.float64]:
 @contextmanager
 def all_or_nothing(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
     """Make the output folder; when the run fails, remove what it made: these files, and the folders that were new."""
-    made = [item for item in (folder, *folder.parents) if not item.exists()]
     with writing(folder):
+        made = [item for item in (folder, *folder.parents) if not item.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     new = [path for path in paths if not path.exists()]
     try:
@@ -191,12 +190,3 @@ def all_or_nothing(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
 
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-SOFTWARE = "GeoMM"
-VERSION = __version__
-
-
-def pixel_m(grid: PixelGrid, tile_grid: TileGrid) -> float:
-    """Ground width in metres of a pixel of a map of this lattice."""
-    return tile_grid.pixel_m_yx[1] * math.fabs(grid.transform.a / tile_grid.pixels.transform.a)

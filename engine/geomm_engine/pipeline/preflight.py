@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geomm_engine.contract import Level, Note, PreflightParams, PreflightResult
-from geomm_engine.encoders.device import AUTO, default_device
+from geomm_engine.encoders.device import chosen_device
 from geomm_engine.encoders.tokenizer import Tokenizer
 from geomm_engine.errors import EngineError
 from geomm_engine.index.store import EmbeddingIndex
@@ -16,7 +16,7 @@ _ORDER = {Level.RED: 0, Level.AMBER: 1, Level.GREEN: 2}
 
 def preflight(params: PreflightParams) -> PreflightResult:
     """Look, decide, count; compute nothing. What would be refused comes back as a RED note instead of an error."""
-    device = default_device() if params.device == AUTO else params.device
+    device = chosen_device(params.device)
     try:
         prepared = prepare(params.source, params.model)
         _check_words(prepared, params.words)

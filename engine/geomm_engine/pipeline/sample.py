@@ -12,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from geomm_engine import __version__
 from geomm_engine.grid import PixelGrid
 from geomm_engine.landscape import LAND_COVERS, LandCover, draw_landscape
 from geomm_engine.landscape.drawing import PIXEL_M, SHAPE_YX
@@ -20,7 +21,7 @@ from geomm_engine.progress import Job, Progress
 from geomm_engine.writers.categories import Category
 from geomm_engine.writers.cog import CogWriter
 from geomm_engine.writers.draft import publish_with
-from geomm_engine.writers.provenance import Provenance
+from geomm_engine.writers.provenance import SOFTWARE, Provenance
 from geomm_engine.writers.styles import class_raster_style
 
 SEED = 7
@@ -84,8 +85,8 @@ def _write_classes(path: Path, covers: tuple[LandCover, ...]) -> None:
 
 def _provenance(seed: int) -> Provenance:
     return Provenance(
-        software=mapping.SOFTWARE,
-        version=mapping.VERSION,
+        software=SOFTWARE,
+        version=__version__,
         created=mapping.now(),
         source_name="a drawn landscape",
         source_paths=(),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from shapely import Geometry
 
+from geomm_engine import __version__
 from geomm_engine.contract import (
     Area,
     EmbedParams,
@@ -40,7 +41,7 @@ from geomm_engine.scoring.prompts import query_vector
 from geomm_engine.scoring.zero_shot import similarity_scores
 from geomm_engine.writers.cog import CogWriter
 from geomm_engine.writers.geopackage import TileWriter
-from geomm_engine.writers.provenance import ModelMark, Provenance
+from geomm_engine.writers.provenance import SOFTWARE, ModelMark, Provenance
 from geomm_engine.writers.styles import score_raster_style, score_tile_style
 
 HISTOGRAM_BINS = 64
@@ -288,8 +289,8 @@ def _provenance(index: EmbeddingIndex, query: Query, is_exact_text: bool, source
     manifest = index.manifest
     prompts = {"wanted": (query.text,)} | ({"not": (query.not_text,)} if query.unwanted is not None else {})
     return Provenance(
-        software=mapping.SOFTWARE,
-        version=mapping.VERSION,
+        software=SOFTWARE,
+        version=__version__,
         created=mapping.now(),
         source_name=source_name or Path(manifest.paths[0]).stem,
         source_paths=manifest.paths,

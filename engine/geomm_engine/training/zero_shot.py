@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,17 +21,6 @@ TEMPLATES = (
     "{} seen from above",
 )
 STEP = 256
-
-
-@dataclass(frozen=True)
-class Normaliser:
-    """Display values 0–1 → what the tower sees."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std
 
 
 def image_vectors(

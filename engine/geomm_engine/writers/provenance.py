@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from geomm_engine.contract import Fact
 
+SOFTWARE = "GeoMM"
 TAG = "GEOMM_PROVENANCE"
 STANDARD_URI = "urn:geomm:provenance:1"
 
