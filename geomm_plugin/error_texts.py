@@ -143,6 +143,11 @@ class ErrorTexts(Translated):
             ),
             "bands_missing": (self.tr("The model needs bands that were not found."), self.tr("Name the bands below.")),
             "unit_unknown": (self.tr("What the pixel values mean is not known."), self.tr("Say it below.")),
+            "extent_too_small": (
+                self.tr("The image shows too little of the Earth to be placed."),
+                self.tr("Choose an image that shows more of the ground."),
+            ),
+            "place_unknown": (self.tr("No place is left."), self.tr("Choose another country or polygon.")),
             "gsd_out_of_range": (
                 self.tr("The pixels are too coarse or too fine for the model."),
                 self.tr("Choose another model."),

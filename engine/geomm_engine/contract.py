@@ -52,6 +52,8 @@ class ErrorCode(str, enum.Enum):
     BANDS_MISSING = "bands_missing"
     UNIT_UNKNOWN = "unit_unknown"
     GSD_OUT_OF_RANGE = "gsd_out_of_range"
+    EXTENT_TOO_SMALL = "extent_too_small"
+    PLACE_UNKNOWN = "place_unknown"
     AREA_INVALID = "area_invalid"
     AREA_OUTSIDE = "area_outside"
     # the index and the outputs
@@ -204,11 +206,14 @@ class PresetsResult:
 
 @dataclass(frozen=True)
 class PreflightParams:
+    """``verb`` is the job that is thought of: "" for those that embed, or "locate"."""
+
     source: RasterSource
     model: str = ""
     area: Area = Area()
     words: Tuple[str, ...] = ()
     device: str = "auto"
+    verb: str = ""
 
 
 @dataclass(frozen=True)
@@ -351,6 +356,136 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
+class LocatePriors:
+    """What is known of the place before the picture is looked at: land only, inside an area, in a country.
+
+    ``country`` is an English name or an ISO 3166-1 alpha-3 code, "" for any.
+    """
+
+    is_land_only: bool = True
+    area: Area = Area()
+    country: str = ""
+
+
+@dataclass(frozen=True)
+class LocateParams:
+    """Ask where on Earth a raster may lie. ``area`` cuts the raster; ``priors`` limit the answer.
+
+    ``gsd_m`` is the ground size of a pixel in metres where the file does not say it, or says it wrongly; 0 means: as the
+    file says. ``date`` is what the imagery is said to be of (ISO 8601, "2004-07-15"), "" if nothing is said.
+    """
+
+    source: RasterSource
+    output_dir: str
+    model: str = ""
+    area: Area = Area()
+    priors: LocatePriors = LocatePriors()
+    gsd_m: float = 0.0
+    date: str = ""
+    top_k: int = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place on Earth in degrees. ``probability`` is the mass within ``radius_km`` around it; ``country`` may be ""."""
+
+    rank: int
+    lat: float
+    lon: float
+    country: str
+    probability: float
+    radius_km: float
+
+
+@dataclass(frozen=True)
+class ClimateShare:
+    """A Köppen–Geiger class ("BSk") with its name and main group ("arid"), and how probable it is in the picture."""
+
+    code: str
+    name: str
+    group: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Season:
+    """The day of the year (1 is January 1) as a circular mean; half widths of the spans that hold 50 % and 90 %."""
+
+    day: int
+    text: str
+    half_span_50_days: float
+    half_span_90_days: float
+
+
+class Verdict(str, enum.Enum):
+    """How imagery and coordinates go together."""
+
+    AGREES = "agrees"
+    POSSIBLE = "possible"
+    DOUBTFUL = "doubtful"
+    DISAGREES = "disagrees"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class PlaceCheck:
+    """The layer's own coordinates (its centre) against the imagery.
+
+    ``level`` is the smallest credible region (0–1) that holds them, ``distance_km`` how far they are from the best point;
+    ``hint`` names a simple mistake that would explain a disagreement ("north and south are swapped"), "" if none does.
+    """
+
+    lat: float
+    lon: float
+    distance_km: float
+    level: float
+    verdict: Verdict
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class DateCheck:
+    """The date that was given against the season that was seen."""
+
+    date: str
+    difference_days: float
+    level: float
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True)
+class LocateResult:
+    """Absolute paths of what was written, and the answer. ``abstain`` 0–1: how surely the picture cannot be placed.
+
+    ``radius_50_km`` and ``radius_90_km`` are the distances from the best point that hold half and nine tenths of the mass.
+    """
+
+    heatmap_path: str
+    equal_area_path: str
+    places_path: str
+    picture_path: str
+    summary_path: str
+    model: str
+    best: Place
+    places: Tuple[Place, ...]
+    radius_50_km: float
+    radius_90_km: float
+    area_50_km2: float
+    area_90_km2: float
+    climates: Tuple[ClimateShare, ...]
+    season: Season
+    abstain: float
+    tiles: int
+    tiles_empty: int
+    gsd_km: Tuple[float, ...]
+    check: Optional[PlaceCheck] = None
+    date_check: Optional[DateCheck] = None
+    notes: Tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
 class ExportParams:
     """Write every tile of an index that scores at least ``threshold`` for this query to one GeoPackage."""
 
@@ -416,6 +551,7 @@ JOBS: Dict[str, Tuple[Type[Any], Type[Any]]] = {
     "classify": (ClassifyParams, ClassifyResult),
     "search": (SearchParams, SearchResult),
     "export": (ExportParams, ExportResult),
+    "locate": (LocateParams, LocateResult),
 }
 METHODS: Dict[str, Tuple[Type[Any], Type[Any]]] = {**REQUESTS, **JOBS}
 
