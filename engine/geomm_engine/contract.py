@@ -143,7 +143,10 @@ class Device:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """The facts of a card that the model chooser shows. GSD in metres a pixel."""
+    """The facts of a card that the model chooser shows. GSD in metres a pixel.
+
+    ``hops``: how many models taught one another before this one; 0 for a model that learnt from words itself.
+    """
 
     id: str
     name: str
@@ -157,6 +160,7 @@ class ModelSummary:
     description: str = ""
     is_builtin: bool = False
     measured: Tuple[str, ...] = ()
+    hops: int = 0
 
 
 @dataclass(frozen=True)

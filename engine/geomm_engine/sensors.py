@@ -2,6 +2,7 @@
 
 A *role* says what a band measures ("red", "nir"); sensors call the same thing by other names (B04, SR_B4, Band 3).
 Wavelengths are band centres in nanometres: Sentinel-2 from ESA's spectral response functions 3.1, Landsat 8/9 from USGS.
+A *quantity* says what the numbers of a role are: reflectance, backscatter (radar), height, temperature.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ SENTINEL2_NM = {
 ROLE_NM = {
     "coastal": 443.0, "blue": 490.0, "green": 560.0, "yellow": 600.0, "red": 665.0, "rededge": 740.0,
     "nir": 842.0, "swir1": 1610.0, "swir2": 2190.0,
+}  # fmt: skip
+
+QUANTITY_OF = {
+    "vv": "backscatter", "vh": "backscatter", "hh": "backscatter", "hv": "backscatter", "height": "height",
+    "thermal": "temperature",
 }  # fmt: skip
 
 _SENTINEL2_ROLE = {
@@ -42,10 +48,14 @@ _WORDS = {
     "infrared": "nir", "rededge": "rededge", "red edge": "rededge", "red-edge": "rededge", "coastal": "coastal",
     "coastal aerosol": "coastal", "ultra blue": "coastal", "swir1": "swir1", "swir 1": "swir1", "swir16": "swir1",
     "swir2": "swir2", "swir 2": "swir2", "swir22": "swir2", "yellow": "yellow", "vv": "vv", "vh": "vh", "hh": "hh", "hv": "hv",
+    "height": "height", "elevation": "height", "dem": "height", "dsm": "height", "dtm": "height", "thermal": "thermal",
+    "thermal infrared": "thermal", "tir": "thermal", "lst": "thermal", "temperature": "thermal",
 }  # fmt: skip
 
 _SENTINEL2_BAND = re.compile(r"(?:^|[^A-Za-z0-9])B(0?[1-9]|1[0-2]|8A)(?:[^A-Za-z0-9]|$)", re.IGNORECASE)
 _LANDSAT_BAND = re.compile(r"^L([A-Z])0(\d)_.*_B(\d{1,2})$", re.IGNORECASE)
+_POLARISATION = re.compile(r"(?<![A-Za-z0-9])(VV|VH|HH|HV)(?![A-Za-z0-9])", re.IGNORECASE)
+_SENTINEL1 = re.compile(r"(?:^|[^A-Za-z0-9])(?:S1[A-D]?|sentinel-?1)(?:RTC|GRD|[^A-Za-z0-9]|$)", re.IGNORECASE)
 _LANDSAT_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", "7": "swir2"}
 _LANDSAT_OLI = {"1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir1", "7": "swir2"}
 _BASELINE = re.compile(r"_N(\d{4})_")
@@ -70,7 +80,25 @@ def role_of(text: str) -> str:
     if match:
         name = match.group(1).upper()
         return "B8A" if name == "8A" else f"B{int(name):02d}"
-    return ""
+    polarisations = {found.lower() for found in _POLARISATION.findall(text)}
+    return polarisations.pop() if len(polarisations) == 1 else ""
+
+
+def quantity_of(role: str) -> str:
+    """What the numbers of a band are: "backscatter", "height", "temperature", else "reflectance"."""
+    return QUANTITY_OF.get(role.lower(), "reflectance")
+
+
+def wavelength_of(role: str) -> float:
+    """The centre of a band in nanometres; 0 for radar, height and roles that are not known."""
+    if quantity_of(role) == "temperature":
+        return 10900.0
+    return SENTINEL2_NM.get(role, ROLE_NM.get(role, 0.0))
+
+
+def is_sentinel1(name: str) -> bool:
+    """Whether a file's name says that it is Sentinel-1 ("S1RTC", "S1A_IW_GRDH_…")."""
+    return bool(_SENTINEL1.search(name))
 
 
 def is_same_role(have: str, want: str) -> bool:

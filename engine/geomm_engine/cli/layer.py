@@ -10,7 +10,10 @@ from geomm_engine.contract import Area, ErrorCode, RasterSource
 from geomm_engine.errors import RasterError
 
 MOST_BANDS = 10_000
-_UNITS = ("display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch")
+_UNITS = (
+    "display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch", "decibel", "backscatter", "metres",
+    "kelvin",
+)  # fmt: skip
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from geomm_engine.contract import ContractError, ErrorCode, ModelSummary, decode
 from geomm_engine.errors import ModelError
 
 CARD_FILE = "card.json"
+TEXT_ROLES = ("text", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,15 @@ class Calibration:
 class CardRadiometry:
     """The tower sees ``(value − mean) / std`` of values in 0–1 "display" units (an 8-bit picture over 255).
 
-    ``calibrations`` say how physical units ("toa_reflectance", "surface_reflectance", 0–1) become display units.
+    ``calibrations`` say how physical units become display units: "toa_reflectance", "surface_reflectance" (0–1),
+    "decibel" (radar), "metres" (height), "kelvin". A unit fills the bands that it measures; its other entries do not
+    count. ``takes_pictures``: whether 8-bit and stretched pictures may be read too.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     calibrations: tuple[Calibration, ...]
+    takes_pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,55 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Lineage:
+    """Which model taught this one. ``hops``: 1 when its teacher learnt from words itself, 2 when that one was taught too."""
+
+    teacher: str
+    teacher_version: str
+    hops: int
+
+
+@dataclass(frozen=True)
+class BridgeRow:
+    """One way from pixels to words (or to the teacher's vectors), measured on the held-out tiles.
+
+    ``chance`` is what guessing would give; ``by_class`` the share of right tiles of each of the bridge's classes.
+    """
+
+    route: str
+    model: str
+    metric: str
+    value: float
+    interval_95: tuple[float, ...]
+    chance: float
+    tiles: int
+    by_class: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """How well words reach a sensor through its teacher; every row is about the same held-out tiles.
+
+    ``classes`` are the words behind the labels, ``class_tiles`` how many tiles each has, ``probe_words`` those of the
+    agreement. Intervals: bootstrap over the ``blocks``, squares of ground.
+    """
+
+    protocol: str
+    tiles: int
+    blocks: int
+    probe_words: tuple[str, ...]
+    classes: tuple[str, ...]
+    class_tiles: tuple[int, ...]
+    rows: tuple[BridgeRow, ...]
+
+
+@dataclass(frozen=True)
 class Card:
+    """Beside what every card says: a model that was taught by another one (``lineage``, ``bridge``) uses the text tower of
+    the installed model ``text_from``, whose file must have this ``text_sha256``. ``bands_needed`` says how many of the
+    bands must be there, 0 all of them.
+    """
+
     id: str
     name: str
     version: str
@@ -146,6 +198,16 @@ class Card:
     scoring: CardScoring
     training: Training
     measured: tuple[Measurement, ...]
+    bands_needed: int = 0
+    text_from: str = ""
+    text_sha256: str = ""
+    lineage: Lineage | None = None
+    bridge: Bridge | None = None
+
+    @property
+    def hops(self) -> int:
+        """How many models stand between this one and the words that it is asked with."""
+        return self.lineage.hops if self.lineage else 0
 
     @property
     def gsd_min_m(self) -> float:
@@ -179,9 +241,10 @@ class ModelFolder:
     path: Path
     card_sha256: str
     is_builtin: bool = False
+    text_folder: ModelFolder | None = None
 
     def file(self, role: str) -> Path:
-        """The path of the file with this role.
+        """The path of the file with this role; text tower and tokenizer may be those of ``text_folder``.
 
         Raises:
             ModelError: the card names none, or the file is absent or shorter than the card says.
@@ -189,6 +252,8 @@ class ModelFolder:
         for item in self.card.files:
             if item.role == role:
                 return self._checked(item)
+        if self.text_folder is not None and role in TEXT_ROLES:
+            return self.text_folder.file(role)
         raise ModelError(
             ErrorCode.MODEL_INVALID,
             f"The model {self.card.id} has no file for “{role}”.",
@@ -233,6 +298,7 @@ class ModelFolder:
             size_mb=round(sum(item.size_bytes for item in card.files) / 1e6, 1),
             description=card.description,
             is_builtin=self.is_builtin,
+            hops=card.hops,
             measured=tuple(
                 f"{item.dataset}: {item.metric} {item.value:.3g} ({item.protocol}, {item.date})"
                 for item in card.measured
@@ -282,6 +348,13 @@ def _check(card: Card, path: Path) -> None:
         **{f"radiometry.calibrations[{item.unit}]": (len(item.gain), count) for item in card.radiometry.calibrations},
     }
     wrong = [name for name, (found, wanted) in lengths.items() if found != wanted]
+    wrong += [
+        f"radiometry.calibrations[{item.unit}]"
+        for item in card.radiometry.calibrations
+        if len(item.offset) != count and len(item.gain) == count
+    ]
+    if not 0 <= card.bands_needed <= count:
+        wrong.append("bands_needed")
     if not card.scales:
         wrong.append("scales")
     if not card.text.templates or any(text.count("{}") != 1 for text in card.text.templates):

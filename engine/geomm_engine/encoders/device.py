@@ -6,6 +6,7 @@ import importlib.util
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from geomm_engine.contract import Device, ErrorCode
@@ -41,8 +42,10 @@ def chosen_device(device: str = AUTO) -> str:
     return next(item.id for item in devices() if item.is_default) if device == AUTO else device
 
 
-def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
+def open_image_encoder(folder: ModelFolder, device: str = AUTO, bands: Sequence[int] = ()) -> ImageEncoder:
     """The image tower on the device asked for ("auto": a GPU when there is one), else on the CPU with the reason.
+
+    ``bands`` are the card's bands that the images will have, by number; none given: all of them.
 
     Raises:
         ModelError: the device is none that GeoMM knows, or the model is damaged.
@@ -64,7 +67,7 @@ def open_image_encoder(folder: ModelFolder, device: str = AUTO) -> ImageEncoder:
             return TorchImageEncoder(folder, wanted)
     from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 
-    return OnnxImageEncoder(folder, fallback_reason=reason)
+    return OnnxImageEncoder(folder, fallback_reason=reason, bands=bands)
 
 
 def _why_no_gpu(folder: ModelFolder) -> str:

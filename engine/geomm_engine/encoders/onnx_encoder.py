@@ -47,9 +47,13 @@ def _session(folder: ModelFolder, role: str) -> onnxruntime.InferenceSession:
 class OnnxImageEncoder:
     """The image tower on the CPU."""
 
-    def __init__(self, folder: ModelFolder, fallback_reason: str = "") -> None:
+    def __init__(self, folder: ModelFolder, fallback_reason: str = "", bands: Sequence[int] = ()) -> None:
+        """``bands`` are the card's bands that the images will have, by number; none given: all of them."""
         self._session = _session(folder, "image")
         self._has_gsd_input = folder.card.has_gsd_input
+        self._count = len(folder.card.bands)
+        self._bands = list(bands) or list(range(self._count))
+        self._takes_present = any(item.name == "present" for item in self._session.get_inputs())
         self._mean = np.asarray(folder.card.radiometry.mean, dtype=np.float32)[:, None, None]
         self._std = np.asarray(folder.card.radiometry.std, dtype=np.float32)[:, None, None]
         self.fallback_reason = fallback_reason
@@ -65,7 +69,10 @@ class OnnxImageEncoder:
         return unit(np.concatenate(parts))
 
     def _embed(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
-        inputs = {"image": (images - self._mean) / self._std}
+        inputs = {"image": self._normalised(images)}
+        if self._takes_present:
+            inputs["present"] = np.zeros((len(images), self._count), dtype=np.float32)
+            inputs["present"][:, self._bands] = 1.0
         if self._has_gsd_input:
             inputs["gsd_m"] = np.full(len(images), gsd_m, dtype=np.float32)
         try:
@@ -75,6 +82,14 @@ class OnnxImageEncoder:
                 ErrorCode.INTERNAL, f"The image tower failed: {problem}.", "Try a smaller area, or report this."
             ) from problem
         return np.asarray(vectors, dtype=np.float32)
+
+    def _normalised(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the tower sees; a band that is absent holds zeros."""
+        if len(self._bands) == self._count:
+            return (images - self._mean) / self._std
+        whole = np.zeros((len(images), self._count, *images.shape[2:]), dtype=np.float32)
+        whole[:, self._bands] = (images - self._mean[self._bands]) / self._std[self._bands]
+        return whole
 
 
 class OnnxTextEncoder:

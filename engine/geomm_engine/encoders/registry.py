@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -26,7 +27,7 @@ def list_models() -> tuple[ModelFolder, ...]:
     for folder, is_builtin in ((BUILTIN_FOLDER, True), (user_models_folder(), False)):
         for card_path in sorted(folder.glob(f"*/{CARD_FILE}")) if folder.is_dir() else ():
             try:
-                model = read_card(card_path.parent, is_builtin=is_builtin)
+                model = _with_text(read_card(card_path.parent, is_builtin=is_builtin))
             except ModelError:
                 continue
             found.setdefault(model.card.id, model)
@@ -41,10 +42,10 @@ def find_model(model: str = "") -> ModelFolder:
     """
     wanted = model or DEFAULT_MODEL
     if Path(wanted).is_absolute() or os.sep in wanted:
-        return read_card(Path(wanted))
+        return _with_text(read_card(Path(wanted)))
     for folder in (BUILTIN_FOLDER / wanted, user_models_folder() / wanted):
         if (folder / CARD_FILE).is_file():
-            return read_card(folder, is_builtin=folder.parent == BUILTIN_FOLDER)
+            return _with_text(read_card(folder, is_builtin=folder.parent == BUILTIN_FOLDER))
     known = [item.card.id for item in list_models()]
     for item in list_models():
         if item.card.id == wanted:
@@ -55,3 +56,31 @@ def find_model(model: str = "") -> ModelFolder:
         f"Installed: {', '.join(known) or 'none'}. Put other model folders into {user_models_folder()}.",
         model=wanted,
     )
+
+
+def _with_text(model: ModelFolder) -> ModelFolder:
+    """The model joined to the installed model whose text tower its card names; models with a tower of their own as they are.
+
+    Raises:
+        ModelError: that model is not installed, or has another text tower than the one that this model was taught with.
+    """
+    card = model.card
+    if not card.text_from or model.has_file("text"):
+        return model
+    if card.text_from == card.id:
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The model {card.id} names itself for its text tower.",
+            "Correct its card.",
+            model=card.id,
+        )
+    owner = find_model(card.text_from)
+    owned = next((item.sha256 for item in owner.card.files if item.role == "text"), "")
+    if owner.card.space_id != card.space_id or owned != card.text_sha256:
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The model {card.id} was taught with the words of another version of {card.text_from} than is installed.",
+            f"Install both of one release, or teach it anew: {card.training.recipe}.",
+            model=card.id,
+        )
+    return replace(model, text_folder=owner)

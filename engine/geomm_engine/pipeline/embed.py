@@ -96,7 +96,7 @@ class EmbedRun:
         done = self.index.done()
         self._todo = [chunk for chunk in self.chunks if chunk not in done]
         self._in_view = _in_view(prepared.grid, params, self._todo)
-        self.encoder: ImageEncoder = open_image_encoder(prepared.folder, params.device)
+        self.encoder: ImageEncoder = open_image_encoder(prepared.folder, params.device, prepared.band_places)
         self._device_id = chosen_device(params.device)
         self._tally = Tally()
         self._started_s = time.monotonic()

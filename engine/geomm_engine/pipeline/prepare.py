@@ -28,7 +28,10 @@ _SLACK = 1.02
 
 @dataclass(frozen=True)
 class Prepared:
-    """A layer made ready for a model. ``notes`` are remarks for the person, worst first."""
+    """A layer made ready for a model. ``notes`` are remarks for the person, worst first.
+
+    ``band_positions`` are places in the stack, ``band_places`` in the card: the layer may lack a band if the card allows it.
+    """
 
     folder: ModelFolder
     stack: Stack
@@ -36,6 +39,7 @@ class Prepared:
     radiometry: Radiometry
     grid: TileGrid
     notes: tuple[Note, ...]
+    band_places: tuple[int, ...] = ()
 
     @property
     def card(self) -> Card:
@@ -103,19 +107,46 @@ def prepare(source: RasterSource, model: str = "") -> Prepared:
     """
     folder = find_model(model)
     stack = describe(source)
-    positions = _choose_bands(stack, folder.card)
+    positions, places, band_notes = _choose_bands(stack, folder.card)
     scale = GroundScale(stack.grid)
     pixel_m_yx = scale.nominal_m_yx()
     grid, gsd_notes = _lattice(stack, folder.card, scale, pixel_m_yx)
-    sample = _sample(stack, positions)
-    calibrations = [Reflectance(item.unit, item.gain, item.offset) for item in folder.card.radiometry.calibrations]
+    sample = sample_of(stack, positions)
+    calibrations = [
+        Reflectance(item.unit, tuple(item.gain[at] for at in places), tuple(item.offset[at] for at in places))
+        for item in folder.card.radiometry.calibrations
+    ]
     bands = [stack.bands[at] for at in positions]
-    radiometry, unit_notes = find_radiometry(stack, bands, sample, source.unit, calibrations, lambda: _darkest(stack))
-    notes = (*gsd_notes, *unit_notes, *_stack_notes(stack))
-    return Prepared(folder, stack, positions, radiometry, grid, notes)
+    radiometry, unit_notes = find_radiometry(stack, bands, sample, source.unit, calibrations, lambda: darkest_of(stack))
+    _check_unit(radiometry, folder.card)
+    notes = (*band_notes, *gsd_notes, *unit_notes, *_stack_notes(stack), *_hop_notes(folder.card))
+    return Prepared(folder, stack, positions, radiometry, grid, notes, places)
 
 
-def _sample(stack: Stack, positions: tuple[int, ...]) -> Block:
+def _check_unit(radiometry: Radiometry, card: Card) -> None:
+    if card.radiometry.takes_pictures or radiometry.unit not in ("display", "stretch"):
+        return
+    raise RasterError(
+        ErrorCode.UNIT_UNKNOWN,
+        f"{card.name} reads physical values, such as reflectance; this layer holds "
+        f"{'an 8-bit picture' if radiometry.unit == 'display' else 'values of an unknown unit'}.",
+        "Choose what the pixel values are, or a model for red, green, blue pictures.",
+        unit=radiometry.unit,
+    )
+
+
+def _hop_notes(card: Card) -> tuple[Note, ...]:
+    if card.lineage is None or card.hops < 2:
+        return ()
+    text = (
+        f"{card.name} was taught by {card.lineage.teacher}, which was taught itself: {card.hops} steps lie between its pixels "
+        "and the words, and each one loses some. Trust it less than its teacher."
+    )
+    return (Note("hops", Level.AMBER, text, {"hops": card.hops, "teacher": card.lineage.teacher}),)
+
+
+def sample_of(stack: Stack, positions: tuple[int, ...]) -> Block:
+    """Some pixels of these bands, the same every time."""
     reader = RasterReader(stack, positions)
     try:
         return reader.sample()
@@ -123,16 +154,22 @@ def _sample(stack: Stack, positions: tuple[int, ...]) -> Block:
         reader.close()
 
 
-def _darkest(stack: Stack) -> float:
+def darkest_of(stack: Stack) -> float:
     """The value below which a thousandth of the darkest band lies; 0 means nodata in these products."""
-    sample = _sample(stack, tuple(range(len(stack.bands))))
+    sample = sample_of(stack, tuple(range(len(stack.bands))))
     seen = [band[sample.valid & (band > 0)] for band in sample.values]
     return min((float(np.percentile(values, 0.1)) for values in seen if values.size), default=0.0)
 
 
-def _choose_bands(stack: Stack, card: Card) -> tuple[int, ...]:
+def _choose_bands(stack: Stack, card: Card) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Note, ...]]:
+    """Places in the stack, places in the card, and a remark where the layer lacks a band that the card can do without."""
     found = {band.role: stack.band_for(band.role) for band in card.bands}
     missing = [role for role, at in found.items() if at is None]
+    if missing and 0 < card.bands_needed <= len(found) - len(missing):
+        text = f"The layer lacks {', '.join(missing)}; {card.name} goes on with the other {len(found) - len(missing)} bands."
+        notes = (Note("bands_lacking", Level.AMBER, text, {"missing": ", ".join(missing)}),)
+        places = tuple(place for place, at in enumerate(found.values()) if at is not None)
+        return tuple(at for at in found.values() if at is not None), places, notes
     if missing:
         have = ", ".join(band.role or f"band {at + 1}" for at, band in enumerate(stack.bands))
         numbers = ",".join(str(min(at + 1, len(stack.bands))) for at in range(len(card.bands)))
@@ -144,7 +181,7 @@ def _choose_bands(stack: Stack, card: Card) -> tuple[int, ...]:
             missing=", ".join(missing),
             have=have,
         )
-    return tuple(at for at in found.values() if at is not None)
+    return tuple(at for at in found.values() if at is not None), tuple(range(len(found))), ()
 
 
 def _lattice(
@@ -183,6 +220,7 @@ _ASSUMED = {
     "sentinel2_order": "The {count} bands have no names: taken in Sentinel-2 order ({order}).",
     "rgb_order": "The bands have no names: taken as red, green, blue.",
     "rgbn_order": "The bands have no names: taken as red, green, blue, near infrared.",
+    "sentinel1_order": "The two bands have no names: taken as VV and VH.",
 }
 
 

@@ -15,16 +15,28 @@ from geomm_engine.contract import ErrorCode, Level, Note
 from geomm_engine.errors import RasterError
 from geomm_engine.raster.reader import Block
 from geomm_engine.raster.source import Band, Stack
-from geomm_engine.sensors import SENTINEL2_NM, SENTINEL2_OFFSET_FROM
+from geomm_engine.sensors import SENTINEL2_NM, SENTINEL2_OFFSET_FROM, quantity_of
 
-UNITS = ("display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch")
+_UNITS_OF = {
+    "reflectance": ("display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch"),
+    "backscatter": ("decibel", "backscatter"),
+    "height": ("metres",),
+    "temperature": ("kelvin",),
+}
+UNITS = tuple(unit for units in _UNITS_OF.values() for unit in units)
 _STRETCH_PERCENTILES = (2.0, 98.0)
 _OFFSET_DN = 1000.0
 
 
+_DARKEST_BACKSCATTER = 1e-5
+
+
 @dataclass(frozen=True)
 class Reflectance:
-    """How reflectance 0–1 becomes display values: ``level`` "toa_reflectance" or "surface_reflectance", one gain a band."""
+    """How one physical unit becomes display values, one gain a band.
+
+    ``level`` is "toa_reflectance" or "surface_reflectance" (0–1), "decibel" (radar), "metres" (height) or "kelvin".
+    """
 
     level: str
     gain: tuple[float, ...]
@@ -33,18 +45,26 @@ class Reflectance:
 
 @dataclass(frozen=True)
 class Radiometry:
-    """``display = clip(value × gain + offset, 0, 1)`` for each band; ``text`` says it to a person."""
+    """``display = clip(value × gain + offset, 0, 1)`` for each band; ``text`` says it to a person.
+
+    Bands at the places ``in_decibel`` (linear radar backscatter) are turned into 10·log10(value) before that.
+    """
 
     unit: str
     gain: tuple[float, ...]
     offset: tuple[float, ...]
     zero_is_nodata: bool
     text: str
+    in_decibel: tuple[int, ...] = ()
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(band, h, w) float32 as stored → (band, h, w) float32, 0–1."""
         gain = np.asarray(self.gain, dtype=np.float32)[:, None, None]
         offset = np.asarray(self.offset, dtype=np.float32)[:, None, None]
+        if self.in_decibel:
+            places = list(self.in_decibel)
+            values = values.copy()
+            values[places] = 10 * np.log10(np.maximum(values[places], np.float32(_DARKEST_BACKSCATTER)))
         return np.clip(values * gain + offset, 0, 1)
 
 
@@ -77,10 +97,112 @@ def find_radiometry(
             "Check the nodata value in the layer's properties, or choose another layer.",
         )
     seen = sample.values[:, sample.valid]
+    quantities = [quantity_of(band.role) for band in bands]
+    if unit and not any(unit in _UNITS_OF[quantity] for quantity in quantities):
+        fitting = [item for quantity in dict.fromkeys(quantities) for item in _UNITS_OF[quantity]]
+        raise RasterError(
+            ErrorCode.UNIT_UNKNOWN,
+            f"“{unit}” is no unit of {', '.join(band.role for band in bands)}.",
+            f"Choose one of: {', '.join(fitting)}.",
+            unit=unit,
+        )
+    parts, notes = [], []
+    for quantity in dict.fromkeys(quantities):
+        places = [at for at, item in enumerate(quantities) if item == quantity]
+        own = [bands[at] for at in places]
+        told = unit if unit in _UNITS_OF[quantity] else ""
+        scaled = [_of_places(item, places) for item in calibrations]
+        if quantity == "reflectance":
+            found: list[Note] = []
+            if not told:
+                told, found = _guess_unit(stack, own, seen[places], darkest)
+            part = _frozen(told, stack, own, seen[places], scaled)
+        else:
+            part, found = _physical(quantity, told, own, seen[places], scaled)
+        parts.append((places, part))
+        notes += found
+    return _joined(parts, len(bands)), tuple(notes)
+
+
+def _of_places(calibration: Reflectance, places: Sequence[int]) -> Reflectance:
+    gain, offset = (tuple(values[at] for at in places) for values in (calibration.gain, calibration.offset))
+    return Reflectance(calibration.level, gain, offset)
+
+
+def _joined(parts: Sequence[tuple[Sequence[int], Radiometry]], count: int) -> Radiometry:
+    """One radiometry from those of the quantities, in the order of the bands."""
+    if len(parts) == 1:
+        return parts[0][1]
+    gain, offset, in_decibel = [0.0] * count, [0.0] * count, []
+    for places, part in parts:
+        for at, own_gain, own_offset in zip(places, part.gain, part.offset, strict=True):
+            gain[at], offset[at] = own_gain, own_offset
+        in_decibel += [places[at] for at in part.in_decibel]
+    return Radiometry(
+        "+".join(part.unit for _, part in parts),
+        tuple(gain),
+        tuple(offset),
+        any(part.zero_is_nodata for _, part in parts),
+        "; ".join(part.text for _, part in parts),
+        tuple(in_decibel),
+    )
+
+
+def _physical(
+    quantity: str, unit: str, bands: Sequence[Band], seen: NDArray[np.float32], calibrations: Sequence[Reflectance]
+) -> tuple[Radiometry, list[Note]]:
+    """Radar, height and temperature: numbers that mean what they say, by the band's own scale and offset.
+
+    Raises:
+        RasterError: the values cannot be what their unit allows, or the model does not say how it reads them.
+    """
+    names = " ".join(band.role for band in bands)
+    scale, offset = [band.scale for band in bands], [band.offset for band in bands]
+    values = seen * np.array(scale)[:, None] + np.array(offset)[:, None]
     notes: list[Note] = []
     if not unit:
-        unit, notes = _guess_unit(stack, bands, seen, darkest)
-    return _frozen(unit, stack, bands, seen, calibrations), tuple(notes)
+        unit = _UNITS_OF[quantity][0]
+        if quantity == "backscatter":
+            unit = _guess_backscatter(names, values)
+            text = f"{names} taken as {'decibel' if unit == 'decibel' else 'linear backscatter'} by their values."
+            notes.append(Note("unit_assumed", Level.GREEN, text))
+    if quantity == "temperature" and not 150 <= float(np.median(values)) <= 400:
+        raise RasterError(
+            ErrorCode.UNIT_UNKNOWN,
+            f"{names} has a median of {float(np.median(values)):.4g}: no temperature in kelvin.",
+            "Convert it to kelvin first (raster calculator).",
+            unit="kelvin",
+        )
+    level = "decibel" if quantity == "backscatter" else unit
+    chosen = next((item for item in calibrations if item.level == level), None)
+    if chosen is None:
+        raise RasterError(
+            ErrorCode.UNIT_UNKNOWN, f"This model does not say how it reads {level}.", "Choose another model.", unit=unit
+        )
+    if unit == "backscatter":  # the logarithm comes before gain and offset, so a stored scale moves into the offset
+        moved = tuple(
+            c + 10 * float(np.log10(s)) * g for s, g, c in zip(scale, chosen.gain, chosen.offset, strict=True)
+        )
+        text = f"{names} as backscatter, 10·log10(value)"
+        return Radiometry(unit, chosen.gain, moved, True, text, tuple(range(len(bands)))), notes
+    gain = tuple(s * g for s, g in zip(scale, chosen.gain, strict=True))
+    moved = tuple(o * g + c for o, g, c in zip(offset, chosen.gain, chosen.offset, strict=True))
+    return Radiometry(unit, gain, moved, False, f"{names} in {unit}"), notes
+
+
+def _guess_backscatter(names: str, values: NDArray[np.float64]) -> str:
+    low, middle, high = np.percentile(values, (1, 50, 99))
+    if -60 < low < 0 and middle < 0 and high < 40:
+        return "decibel"
+    if low >= 0 and 0 < middle < 2 and high < 100:
+        return "backscatter"
+    raise RasterError(
+        ErrorCode.UNIT_UNKNOWN,
+        f"{names} range from {low:.4g} to {high:.4g}: neither decibel nor linear backscatter.",
+        "Calibrate and terrain-correct the radar scene first (SNAP: Calibration, Terrain Correction).",
+        low=float(low),
+        high=float(high),
+    )
 
 
 def _guess_unit(

@@ -48,7 +48,8 @@ class Band:
 class Stack:
     """What is known of a layer before any pixel is read.
 
-    ``assumed`` names what was taken for granted ("sentinel2_order", "rgb_order", "rgbn_order"), "" if nothing was.
+    ``assumed`` names what was taken for granted ("sentinel2_order", "rgb_order", "rgbn_order", "sentinel1_order"), "" if
+    nothing was.
     """
 
     paths: tuple[str, ...]
@@ -349,6 +350,8 @@ def _with_assumed_roles(bands: list[Band], dataset: DatasetReader) -> tuple[tupl
     if count == 4 and is_byte:
         roles = ("red", "green", "blue", "nir")
         return tuple(_renamed(b, r) for b, r in zip(bands, roles, strict=True)), "rgbn_order"
+    if count == 2 and not is_byte and sensors.is_sentinel1(Path(dataset.name).name):
+        return tuple(_renamed(b, r) for b, r in zip(bands, ("vv", "vh"), strict=True)), "sentinel1_order"
     return tuple(bands), ""
 
 
