@@ -17,7 +17,7 @@ from shapely import Geometry
 
 from geomm_engine.contract import Area, ErrorCode
 from geomm_engine.errors import AreaError
-from geomm_engine.grid import Chunk, TileGrid
+from geomm_engine.grid import Chunk, PixelGrid, TileGrid
 
 _CURVE_POINTS = 32
 
@@ -62,25 +62,42 @@ def to_grid(area: Area, grid: TileGrid) -> Geometry | None:
     Raises:
         AreaError: the WKT is no polygon, the CRS is unknown, or the area lies outside the raster.
     """
+    return to_pixels(area, grid.pixels)
+
+
+def to_pixels(area: Area, pixels: PixelGrid) -> Geometry | None:
+    """The area in the CRS of a grid of pixels, None for the whole raster.
+
+    Raises:
+        AreaError: as :func:`to_grid`.
+    """
     if not area.wkt:
         return None
-    try:
-        shape = shapely.make_valid(shapely.from_wkt(area.wkt))
-        if shape.area == 0:
-            raise ValueError("it has no extent")
-        if area.crs:
-            shape = _moved(shape, CRS.from_user_input(area.crs), CRS.from_wkt(grid.pixels.crs_wkt))
-    except (shapely.errors.ShapelyError, CRSError, ValueError) as problem:
-        raise AreaError(
-            ErrorCode.AREA_INVALID, f"The area is no valid polygon: {problem}.", "Draw it again, or check its CRS."
-        ) from problem
-    if shape.is_empty or shape.area == 0 or not shapely.box(*grid.pixels.bounds_xyxy).intersects(shape):
+    shape = to_crs(area, CRS.from_wkt(pixels.crs_wkt))
+    if shape.is_empty or shape.area == 0 or not shapely.box(*pixels.bounds_xyxy).intersects(shape):
         raise AreaError(
             ErrorCode.AREA_OUTSIDE,
             "The area does not touch the raster.",
             "Choose an area inside the layer, and check that the CRS of both is right.",
         )
     return shape
+
+
+def to_crs(area: Area, crs: CRS) -> Geometry:
+    """The polygons of an area in another CRS.
+
+    Raises:
+        AreaError: the WKT is no polygon, or the CRS is unknown.
+    """
+    try:
+        shape = shapely.make_valid(shapely.from_wkt(area.wkt))
+        if shape.area == 0:
+            raise ValueError("it has no extent")
+        return _moved(shape, CRS.from_user_input(area.crs), crs) if area.crs else shape
+    except (shapely.errors.ShapelyError, CRSError, ValueError) as problem:
+        raise AreaError(
+            ErrorCode.AREA_INVALID, f"The area is no valid polygon: {problem}.", "Draw it again, or check its CRS."
+        ) from problem
 
 
 def _moved(shape: Geometry, own: CRS, wanted: CRS) -> Geometry:

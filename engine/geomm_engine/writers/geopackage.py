@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -137,50 +137,12 @@ class TileWriter:
             closing(sqlite3.connect(self._draft.path)) as database,
         ):
             with database:
-                self._add_provenance(database)
+                add_provenance(database, (self._layer,), self._provenance)
                 if self._style_qml:
-                    self._add_style(database)
-                database.execute("UPDATE gpkg_contents SET last_change = ?", (self._moment(),))
+                    add_styles(database, {self._layer: self._style_qml}, self._provenance, name=self._style_name)
+                database.execute("UPDATE gpkg_contents SET last_change = ?", (moment(self._provenance),))
             self._prove(database)
         self._draft.publish()
-
-    def _add_provenance(self, database: sqlite3.Connection) -> None:
-        for statement in filter(str.strip, _METADATA_TABLES.split(";")):
-            database.execute(statement)
-        row = database.execute(
-            "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) VALUES ('dataset', ?, ?, ?)",
-            (STANDARD_URI, "application/json", self._provenance.to_json()),
-        )
-        database.execute(
-            "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, timestamp, md_file_id)"
-            " VALUES ('table', ?, ?, ?)",
-            (self._layer, self._moment(), row.lastrowid),
-        )
-        database.executemany(
-            "INSERT INTO gpkg_extensions (table_name, extension_name, definition, scope)"
-            " VALUES (?, 'gpkg_metadata', ?, 'read-write')",
-            [(table, _METADATA_EXTENSION) for table in ("gpkg_metadata", "gpkg_metadata_reference")],
-        )
-        database.execute(
-            "UPDATE gpkg_contents SET description = ? WHERE table_name = ?", (self._provenance.sentence, self._layer)
-        )
-
-    def _add_style(self, database: sqlite3.Connection) -> None:
-        database.execute(_STYLE_TABLE)
-        database.execute(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,"
-            " styleQML, styleSLD, useAsDefault, description, owner, update_time)"
-            " VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', ?)",
-            (self._layer, self._style_name[:30], self._style_qml, self._provenance.sentence, self._moment()),
-        )
-        database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id)"
-            " VALUES ('layer_styles', 'attributes', 'layer_styles', '', 0)"
-        )
-
-    def _moment(self) -> str:
-        """The created time as the standard wants it: milliseconds and Z."""
-        return f"{self._provenance.created[:19]}.000Z"
 
     def _prove(self, database: sqlite3.Connection) -> None:
         """Count what lies there: on a full disk GDAL may leave out the spatial index, or tiles, without a word."""
@@ -189,3 +151,49 @@ class TileWriter:
         counts = [database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables]
         if verdict != "ok" or counts != [self._count, self._count]:
             raise sqlite3.IntegrityError(f"{counts} of {self._count} tiles were written, check: {verdict}")
+
+
+def add_provenance(database: sqlite3.Connection, layers: Sequence[str], provenance: Provenance) -> None:
+    """Say once how these layers of a GeoPackage were made, by the metadata extension."""
+    for statement in filter(str.strip, _METADATA_TABLES.split(";")):
+        database.execute(statement)
+    row = database.execute(
+        "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) VALUES ('dataset', ?, ?, ?)",
+        (STANDARD_URI, "application/json", provenance.to_json()),
+    )
+    database.executemany(
+        "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, timestamp, md_file_id)"
+        " VALUES ('table', ?, ?, ?)",
+        [(layer, moment(provenance), row.lastrowid) for layer in layers],
+    )
+    database.executemany(
+        "INSERT INTO gpkg_extensions (table_name, extension_name, definition, scope)"
+        " VALUES (?, 'gpkg_metadata', ?, 'read-write')",
+        [(table, _METADATA_EXTENSION) for table in ("gpkg_metadata", "gpkg_metadata_reference")],
+    )
+    database.executemany(
+        "UPDATE gpkg_contents SET description = ? WHERE table_name = ?",
+        [(provenance.sentence, layer) for layer in layers],
+    )
+
+
+def add_styles(
+    database: sqlite3.Connection, styles: Mapping[str, str], provenance: Provenance, *, name: str = "GeoMM"
+) -> None:
+    """Give layers of a GeoPackage their default style (QML), in the table that QGIS looks into."""
+    database.execute(_STYLE_TABLE)
+    database.executemany(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,"
+        " styleQML, styleSLD, useAsDefault, description, owner, update_time)"
+        " VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', ?)",
+        [(layer, name[:30], qml, provenance.sentence, moment(provenance)) for layer, qml in styles.items()],
+    )
+    database.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id)"
+        " VALUES ('layer_styles', 'attributes', 'layer_styles', '', 0)"
+    )
+
+
+def moment(provenance: Provenance) -> str:
+    """The created time as the standard wants it: milliseconds and Z."""
+    return f"{provenance.created[:19]}.000Z"

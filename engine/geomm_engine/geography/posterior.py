@@ -1,0 +1,219 @@
+"""From what single tiles say to one answer: pooling, priors, credible regions, places. Reads no file.
+
+The answer lives on cells of equal area. A cell's density is what the imagery says, relative to the mean of what the prior
+allows; its mass is density × area × prior share. Credible regions take the cells of highest density first, so that a
+coast is no less credible for being half sea.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geomm_engine.geography import atlas
+from geomm_engine.sphere import (
+    EARTH_RADIUS_KM,
+    EqualAreaGrid,
+    Points,
+    Values,
+    destination,
+    distance_km,
+    lat_lon,
+    unit_vectors,
+)
+
+SPACING_KM = 75.0
+FLOOR = 1e-3
+"""How much of a tile's word is kept for "anywhere": one tile can then outvote no other by more than a thousandfold."""
+NEAR_KM = 250.0
+"""Mass within this distance of a place is called the probability of the place."""
+_CANDIDATES = 64
+_SHIFTS = 4
+
+
+@lru_cache(maxsize=1)
+def world_grid() -> EqualAreaGrid:
+    return EqualAreaGrid.with_spacing(SPACING_KM)
+
+
+@lru_cache(maxsize=1)
+def world_points() -> Points:
+    """(cell, 3) unit vectors of the cells' centres."""
+    return world_grid().centres()
+
+
+def cell_prior(share: NDArray[np.float32]) -> Values:
+    """(720, 1440) share allowed of each quarter degree → (cell,) share allowed of each cell."""
+    lat, lon = atlas.pixel_centres()
+    weight = np.broadcast_to(atlas.row_area_km2()[:, None], share.shape)
+    cells, count = _pixel_cells(), len(world_grid())
+    allowed = np.bincount(cells, weights=(weight * share).ravel(), minlength=count)
+    area = np.bincount(cells, weights=weight.ravel(), minlength=count)
+    return np.asarray(np.divide(allowed, area, out=np.zeros(count), where=area > 0))
+
+
+@lru_cache(maxsize=1)
+def _pixel_cells() -> NDArray[np.int64]:
+    lat, lon = atlas.pixel_centres()
+    return world_grid().cell_of(np.repeat(lat, len(lon)), np.tile(lon, len(lat)))
+
+
+def interpolate(values: Values, lat: ArrayLike, lon: ArrayLike) -> Values:
+    """(cell,) values at any places (degrees), linear along and between the bands of cells, whole over the date line."""
+    grid = world_grid()
+    latitude, longitude = np.broadcast_arrays(np.asarray(lat, np.float64), np.asarray(lon, np.float64))
+    middles = np.degrees(np.arcsin(0.5 * (grid.edges[:-1] + grid.edges[1:])))
+    starts = np.concatenate([[0], np.cumsum(grid.counts)[:-1]])
+    band = np.clip(np.searchsorted(middles, latitude, side="right") - 1, 0, len(middles) - 2)
+    share = np.clip((latitude - middles[band]) / (middles[band + 1] - middles[band]), 0.0, 1.0)
+    turn = (longitude + 180.0) % 360.0 / 360.0
+    sides = []
+    for at in (band, band + 1):
+        place = turn * grid.counts[at] - 0.5
+        left = np.floor(place).astype(np.int64)
+        part = place - left
+        first, second = values[starts[at] + left % grid.counts[at]], values[starts[at] + (left + 1) % grid.counts[at]]
+        sides.append(first + part * (second - first))
+    return np.asarray(sides[0] + share * (sides[1] - sides[0]))
+
+
+def independent_looks(count: float, correlation: float) -> float:
+    """How many independent witnesses ``count`` tiles of one picture are: n / (1 + (n − 1) ρ), at most 1 / ρ (Kish 1965)."""
+    return count / (1.0 + max(count - 1.0, 0.0) * correlation)
+
+
+def pool(
+    log_density: Values, confidence: Values, offsets_km: Values, *, correlation: float, floor: float = FLOOR
+) -> Values:
+    """(cell,) log density of the picture's centre, from what its tiles say (a log-linear pool; Genest and Zidek 1986).
+
+    Each tile's density, moved by the tile's own offset in the picture, is mixed with ``floor`` of the uniform one, and
+    the logs are averaged with ``confidence``; the mean counts as often as there are independent looks.
+
+    Args:
+        log_density: (tile, cell), per steradian.
+        confidence: (tile,) 0–1; 0 leaves a tile out.
+        offsets_km: (tile, 2) of each tile's centre from the picture's, east and north.
+    """
+    total = float(confidence.sum())
+    if total <= 0:
+        return np.zeros(log_density.shape[1])
+    lat, lon = world_grid().centres_lat_lon()
+    uniform = math.log(floor / (4.0 * math.pi))
+    pooled = np.zeros(log_density.shape[1])
+    for said, trust, (east, north) in zip(log_density, confidence, offsets_km, strict=True):
+        if trust <= 0:
+            continue
+        careful = np.logaddexp(said + math.log1p(-floor), uniform)
+        if math.hypot(east, north) > SPACING_KM / 4:
+            careful = interpolate(careful, *destination(lat, lon, east, north))
+        pooled += trust * careful
+    return pooled / total * independent_looks(total, correlation)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Where it may be. ``log_density`` (cell,) up to a constant, ``prior`` (cell,) 0–1, ``mass`` (cell,) sums to one."""
+
+    log_density: Values
+    prior: Values
+    mass: Values
+
+    @classmethod
+    def of(cls, log_density: Values, prior: Values) -> Posterior:
+        largest = log_density[prior > 0].max()
+        mass = np.exp(np.minimum(log_density - largest, 0.0)) * prior
+        return cls(log_density, prior, mass / mass.sum())
+
+    @classmethod
+    def mean(cls, parts: list[Posterior]) -> Posterior:
+        """Every part as probable as the others: the answer when it is not known which of them is right."""
+        if len(parts) == 1:
+            return parts[0]
+        mass = np.mean([part.mass for part in parts], axis=0)
+        tiny = np.finfo(np.float64).tiny
+        density = np.mean([np.exp(part.log_density - _log_scale(part)) for part in parts], axis=0)
+        return cls(np.log(np.maximum(density, tiny)), parts[0].prior, mass)
+
+    # --- credible regions
+
+    def level_at(self, lat: float, lon: float) -> float:
+        """The smallest credible region (0–1) that holds a place; 1 where the prior allows nothing near it."""
+        near = distance_km(world_points(), unit_vectors(lat, lon)) <= SPACING_KM
+        near[world_grid().cell_of(lat, lon)] = True
+        near &= self.prior > 0
+        if not near.any():
+            return 1.0
+        own = float(self.log_density[near].max())
+        return float(min(1.0, self.mass[self.log_density > own].sum()))
+
+    def region(self, level: float) -> NDArray[np.bool_]:
+        """(cell,) bool: the smallest set of cells that holds this share of the mass."""
+        order = np.argsort(-np.where(self.prior > 0, self.log_density, -np.inf), kind="stable")
+        before = np.concatenate([[0.0], np.cumsum(self.mass[order])[:-1]])
+        chosen = np.zeros(len(order), dtype=bool)
+        chosen[order[before < level]] = True
+        return chosen & (self.prior > 0)
+
+    def area_km2(self, level: float) -> float:
+        """The area that the prior allows in the credible region."""
+        return float(self.prior[self.region(level)].sum() * world_grid().cell_area_km2)
+
+    # --- places
+
+    def mass_near(self, points: Points, radius_km: float = NEAR_KM) -> Values:
+        """(n,) mass within a radius of (n, 3) points."""
+        cosine = math.cos(radius_km / EARTH_RADIUS_KM)
+        return np.array([float(self.mass[world_points() @ point >= cosine].sum()) for point in np.atleast_2d(points)])
+
+    def best(self) -> tuple[float, float]:
+        """Latitude and longitude of the place with most mass near it: a mean shift from the best cell."""
+        return self._peak(self.mass)
+
+    def peaks(self, count: int) -> list[tuple[float, float, float]]:
+        """Up to ``count`` places, best first: latitude, longitude, and the mass near them; no two share any."""
+        left, found = self.mass.copy(), []
+        for _ in range(count):
+            if left.max() <= 0:
+                break
+            lat, lon = self._peak(left)
+            near = distance_km(world_points(), unit_vectors(lat, lon)) <= NEAR_KM
+            share = float(left[near].sum())
+            if share <= 0:
+                break
+            found.append((lat, lon, share))
+            left[distance_km(world_points(), unit_vectors(lat, lon)) <= 2 * NEAR_KM] = 0.0
+        return found
+
+    def _peak(self, mass: Values) -> tuple[float, float]:
+        points, cosine = world_points(), math.cos(NEAR_KM / EARTH_RADIUS_KM)
+        candidates = np.argsort(-mass, kind="stable")[:_CANDIDATES]
+        near = np.array([mass[points @ points[at] >= cosine].sum() for at in candidates])
+        place = points[candidates[int(near.argmax())]]
+        for _ in range(_SHIFTS):
+            is_near = points @ place >= cosine
+            moved = mass[is_near] @ points[is_near]
+            if not np.linalg.norm(moved) > 0:
+                break
+            place = moved / np.linalg.norm(moved)
+        lat, lon = lat_lon(place)
+        return float(lat), float(lon)
+
+    def radius_km(self, lat: float, lon: float, share: float) -> float:
+        """The distance from a place that holds this share of the mass."""
+        distance = np.asarray(distance_km(world_points(), unit_vectors(lat, lon)))
+        order = np.argsort(distance, kind="stable")
+        total = np.cumsum(self.mass[order])
+        at = min(int(np.searchsorted(total, share)), len(order) - 1)
+        return float(distance[order[at]])
+
+
+def _log_scale(part: Posterior) -> float:
+    """So that the density's mean over the prior is one."""
+    largest = float(part.log_density[part.prior > 0].max())
+    weight = np.exp(np.minimum(part.log_density - largest, 0.0)) * part.prior
+    return largest + math.log(float(weight.sum() / part.prior.sum()))
