@@ -46,6 +46,15 @@ class RunFolder:
 
     def begin(self, config_file: Path, *, device: str, threads: int) -> None:
         """Make the folder, copy the configuration, note the environment."""
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            target = self.path / "config.toml"
+            if config_file.resolve() != target.resolve():
+                shutil.copyfile(config_file, target)
+        self.note_environment(device=device, threads=threads)
+
+    def note_environment(self, *, device: str, threads: int) -> None:
+        """``environment.json``: what the run ran on."""
         environment = {
             "python": sys.version.split()[0],
             "torch": torch.__version__,
@@ -56,10 +65,6 @@ class RunFolder:
             "threads": threads,
         }
         with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            target = self.path / "config.toml"
-            if config_file.resolve() != target.resolve():
-                shutil.copyfile(config_file, target)
             (self.path / "environment.json").write_text(json.dumps(environment, indent=1) + "\n", encoding="utf-8")
 
     def write_history(self, history: list[Check]) -> None:
