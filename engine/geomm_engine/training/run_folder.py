@@ -34,7 +34,10 @@ class Check:
 
 @dataclass(frozen=True)
 class RunFolder:
+    """``measured`` says in the curves what the shares of right answers are shares of."""
+
     path: Path
+    measured: str = "class names typed as text, validation"
 
     @property
     def checkpoint(self) -> Path:
@@ -72,7 +75,7 @@ class RunFolder:
         with writing(self.path / METRICS):
             text = json.dumps([vars(item) for item in history], indent=1)
             (self.path / METRICS).write_text(text + "\n", encoding="utf-8")
-            draw_curves(history, self.path / "curves.png")
+            draw_curves(history, self.path / "curves.png", self.measured)
 
 
 def save_atomically(state: dict[str, object], path: Path) -> None:
@@ -83,8 +86,8 @@ def save_atomically(state: dict[str, object], path: Path) -> None:
         draft.replace(path)
 
 
-def draw_curves(history: list[Check], path: Path) -> None:
-    """Loss and text metric over the steps, as a PNG."""
+def draw_curves(history: list[Check], path: Path, measured: str) -> None:
+    """Loss and the shares of right answers over the steps, as a PNG."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -94,7 +97,7 @@ def draw_curves(history: list[Check], path: Path) -> None:
     left.set(xlabel="step", ylabel="contrastive loss", title="training")
     for name in history[0].top_1 if history else {}:
         right.plot(steps, [100 * item.top_1[name] for item in history], marker=".", label=name)
-    right.set(xlabel="step", ylabel="top-1 (%)", title="class names typed as text, validation")
+    right.set(xlabel="step", ylabel="top-1 (%)", title=measured)
     if history:
         right.legend()
     for axes in (left, right):
