@@ -31,7 +31,9 @@ class Licence:
 
 @dataclass(frozen=True)
 class CardFile:
-    """``role``: "image" and "text" (ONNX graphs), "tokenizer", "weights" (safetensors of both towers, for torch)."""
+    """``role``: "image" and "text" (ONNX graphs), "tokenizer", "weights" (safetensors of both towers, for torch), "location"
+    (safetensors of the tower that knows places).
+    """
 
     role: str
     path: str
@@ -175,6 +177,31 @@ class Bridge:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A file of other people that the model was made from. ``is_as_published``: its SHA-256 is the one they publish."""
+
+    file: str
+    url: str
+    sha256: str
+    is_as_published: bool
+
+
+@dataclass(frozen=True)
+class CardLocation:
+    """A tower for places, in the same space as the pictures: ``encoder`` "satclip" or "geoclip".
+
+    ``logit_scale`` is the published inverse temperature of picture against place, ``temperature`` divides it: above 1 is
+    more cautious than published. ``has_pictures`` says whether the model's image tower was added too.
+    """
+
+    encoder: str
+    logit_scale: float
+    temperature: float = 1.0
+    has_pictures: bool = False
+    origin: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
 class Card:
     """Beside what every card says: a model that was taught by another one (``lineage``, ``bridge``) uses the text tower of
     the installed model ``text_from``, whose file must have this ``text_sha256``. ``bands_needed`` says how many of the
@@ -203,6 +230,7 @@ class Card:
     text_sha256: str = ""
     lineage: Lineage | None = None
     bridge: Bridge | None = None
+    location: CardLocation | None = None
 
     @property
     def hops(self) -> int:
@@ -254,12 +282,22 @@ class ModelFolder:
                 return self._checked(item)
         if self.text_folder is not None and role in TEXT_ROLES:
             return self.text_folder.file(role)
-        raise ModelError(
-            ErrorCode.MODEL_INVALID,
+        raise self._lacking(role)
+
+    def _lacking(self, role: str) -> ModelError:
+        text, cure = (
             f"The model {self.card.id} has no file for “{role}”.",
             "Choose another model, or install this one again.",
-            model=self.card.id,
         )
+        if self.card.location is not None and role in TEXT_ROLES:
+            text = (
+                f"{self.card.name} was taught with places, not with words: it cannot be asked for classes or sentences."
+            )
+            cure = "Ask it by place (--place LAT,LON), or choose a model that knows words."
+        elif self.card.location is not None and role in ("image", "weights"):
+            text = f"{self.card.name} was added without its image tower: it knows places, but cannot look at pictures."
+            cure = "Add it again with all of its authors’ files (“geomm models add” says which)."
+        return ModelError(ErrorCode.MODEL_INVALID, text, cure, model=self.card.id)
 
     def has_file(self, role: str) -> bool:
         return any(item.role == role for item in self.card.files)
@@ -357,6 +395,8 @@ def _check(card: Card, path: Path) -> None:
         wrong.append("bands_needed")
     if not card.scales:
         wrong.append("scales")
+    if card.location is not None and min(card.location.logit_scale, card.location.temperature) <= 0:
+        wrong.append("location.logit_scale")
     if not card.text.templates or any(text.count("{}") != 1 for text in card.text.templates):
         wrong.append("text.templates")
     if wrong:
