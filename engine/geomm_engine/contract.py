@@ -13,6 +13,7 @@ import dataclasses
 import enum
 import functools
 import json
+import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple, Type, TypeVar, Union
@@ -599,9 +600,13 @@ def decode(shape: Type[T], value: Any, where: str = "params") -> T:
     return typing.cast(T, _decode(shape, value, where))
 
 
+_UNIONS = (Union, getattr(types, "UnionType", Union))
+"""``Optional[X]`` and, where Python knows it, ``X | None``."""
+
+
 def _decode(shape: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(shape)
-    if origin is Union:
+    if origin in _UNIONS:
         return _decode_union(typing.get_args(shape), value, where)
     if origin is tuple:
         return _decode_tuple(typing.get_args(shape), value, where)
