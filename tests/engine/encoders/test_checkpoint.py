@@ -159,5 +159,5 @@ def test_a_damaged_safetensors_file_is_refused(folder: Path) -> None:
     whole = path.read_bytes()
     for content in (whole[:-100], b"", whole[:20], b"\xff" * 40, struct.pack("<Q", 2) + b"[]"):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match="weights.safetensors"):
+        with pytest.raises(ModelError, match=r"weights\.safetensors"):
             read_tensors(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +20,9 @@ GEOCLIP = "geoclip"
 SATCLIP = "satclip"
 LOCATION_ROLE = "location"
 _CHUNK = 2048
+Scores = NDArray[np.float32]
+_BACKGROUND_MEAN = "background.mean"
+_BACKGROUND_COVARIANCE = "background.covariance"
 
 
 class PlaceEncoder(Protocol):
@@ -28,12 +33,56 @@ class PlaceEncoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PlaceBackground:
+    """Mean (dim,) and covariance (dim, dim) of the vectors of places all over the land: what "any place" looks like."""
+
+    mean: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32]) -> PlaceBackground:
+        """From (n, dim) vectors of places."""
+        moved = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+        covariance = moved.T @ moved / len(vectors)
+        return cls(vectors.mean(axis=0), covariance.astype(np.float32))
+
+    @classmethod
+    def read(cls, weights: Mapping[str, NDArray[np.generic]]) -> PlaceBackground:
+        return cls(
+            np.asarray(weights[_BACKGROUND_MEAN], np.float32), np.asarray(weights[_BACKGROUND_COVARIANCE], np.float32)
+        )
+
+    def tensors(self) -> dict[str, NDArray[np.generic]]:
+        """As they stand in the file of the location tower."""
+        return {_BACKGROUND_MEAN: self.mean, _BACKGROUND_COVARIANCE: self.covariance}
+
+    def scores(self, vectors: NDArray[np.float32], place: NDArray[np.float32]) -> tuple[Scores, Scores]:
+        """How many standard deviations better (n, dim) pictures fit a place (dim,) than any place; and the cosine."""
+        cosine = vectors @ place
+        usual = vectors @ self.mean
+        spread = np.sqrt(np.maximum(np.einsum("nd,nd->n", vectors @ self.covariance, vectors), 1e-12))
+        return np.asarray((cosine - usual) / spread, np.float32), np.asarray(cosine, np.float32)
+
+
 class LocationTower:
     """The location tower of one model, on the processor. ``dim`` is the length of its vectors."""
 
-    def __init__(self, encoder: PlaceEncoder, dim: int) -> None:
+    def __init__(self, encoder: PlaceEncoder, dim: int, background: PlaceBackground | None = None) -> None:
         self._encoder = encoder
         self.dim = dim
+        self._background = background
+
+    @property
+    def background(self) -> PlaceBackground:
+        """What any place looks like.
+
+        Raises:
+            KeyError: the tower was made without it.
+        """
+        if self._background is None:
+            raise KeyError(_BACKGROUND_MEAN)
+        return self._background
 
     def embed_places(self, lat: ArrayLike, lon: ArrayLike) -> NDArray[np.float32]:
         """n places in degrees → (n, dim) float32, each of length 1. Any longitude; latitudes −90 to 90."""
@@ -45,6 +94,19 @@ class LocationTower:
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
             found[part] = vectors / np.maximum(length, 1e-12)
         return found
+
+
+def place_encoder(kind: str, weights: Mapping[str, NDArray[np.generic]]) -> PlaceEncoder:
+    """The network of this kind ("satclip", "geoclip").
+
+    Raises:
+        KeyError, ValueError: there is none of that name, a tensor is missing, or the shapes do not fit.
+    """
+    if kind == SATCLIP:
+        return SatclipPlaces(weights)
+    if kind == GEOCLIP:
+        return GeoclipPlaces(weights)
+    raise KeyError(f"its kind “{kind}” is none that GeoMM runs")
 
 
 def open_location_tower(folder: ModelFolder) -> LocationTower:
@@ -63,14 +125,7 @@ def open_location_tower(folder: ModelFolder) -> LocationTower:
         )
     weights = read_tensors(folder.file(LOCATION_ROLE))
     try:
-        encoder: PlaceEncoder
-        if card.location.encoder == SATCLIP:
-            encoder = SatclipPlaces(weights)
-        elif card.location.encoder == GEOCLIP:
-            encoder = GeoclipPlaces(weights)
-        else:
-            raise KeyError(f"its kind “{card.location.encoder}” is none that GeoMM runs")
-        tower = LocationTower(encoder, card.dim)
+        tower = LocationTower(place_encoder(card.location.encoder, weights), card.dim, PlaceBackground.read(weights))
         tower.embed_places(0.0, 0.0)
     except (KeyError, ValueError) as problem:
         raise ModelError(

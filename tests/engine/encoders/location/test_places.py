@@ -70,8 +70,8 @@ def test_harmonics_are_orthonormal_but_for_order_zero() -> None:
 def test_harmonics_of_degree_100_stay_finite_and_bounded() -> None:
     values = spherical_harmonics(LAT, LON, 101)
     assert np.isfinite(values).all()
-    per_degree = [(values[:, l * l + l] / math.pi) ** 2 for l in range(101)]
-    rest = [(values[:, l * l : (l + 1) ** 2] ** 2).sum(axis=1) - values[:, l * l + l] ** 2 for l in range(101)]
+    per_degree = [(values[:, n * n + n] / math.pi) ** 2 for n in range(101)]
+    rest = [(values[:, n * n : (n + 1) ** 2] ** 2).sum(axis=1) - values[:, n * n + n] ** 2 for n in range(101)]
     for degree in (0, 1, 40, 100):  # Unsöld: the squares of one degree add up to (2l + 1) / 4π everywhere
         np.testing.assert_allclose(per_degree[degree] + rest[degree], (2 * degree + 1) / (4 * math.pi), rtol=1e-9)
 
@@ -169,7 +169,7 @@ def test_vectors_are_of_length_one_and_do_not_depend_on_their_neighbours(tower: 
 def test_a_gap_in_the_weights_is_named() -> None:
     weights = satclip_weights(10)
     del weights["layers.1.bias"]
-    with pytest.raises(KeyError, match="layers.1.bias"):
+    with pytest.raises(KeyError, match=r"layers\.1\.bias"):
         SatclipPlaces(weights)
     weights = satclip_weights(10)
     weights["last_layer.weight"] = weights["last_layer.weight"][:, :100]
