@@ -1,8 +1,9 @@
-"""``geomm models``: what models there are, and what is known of one."""
+"""``geomm models``: what models there are, what is known of one, and adding other people's."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from geomm_engine.cli import terminal
 
@@ -17,6 +18,18 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     showing.add_argument("model", nargs="?", default="", help="model id (default: the built-in one)")
     showing.add_argument("--json", action="store_true")
     showing.set_defaults(run=run_show)
+    adding = actions.add_parser("add", help="add a location model (SatCLIP, GeoCLIP) from its authors’ files")
+    adding.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        help="a checkpoint of SatCLIP, or the folder with GeoCLIP’s files; none: what there is",
+    )
+    adding.add_argument(
+        "--clip", type=Path, metavar="FILE", help="CLIP ViT-L/14 as model.safetensors, for GeoCLIP to see pictures"
+    )
+    adding.add_argument("--json", action="store_true")
+    adding.set_defaults(run=run_add)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -56,6 +69,13 @@ def run_show(args: argparse.Namespace) -> int:
     for scale in card.scales:
         print(f"ground pixel   {scale.gsd_min_m:g} to {scale.gsd_max_m:g} m: tiles of {scale.tile_px} pixels")
     print(f"vectors        {card.dim} numbers, space {card.space_id}")
+    if card.location is not None:
+        eyes = "sees pictures" if card.location.has_pictures else "sees no pictures"
+        scale = f"logit scale {card.location.logit_scale:.3g}, temperature {card.location.temperature:g}"
+        print(f"places         {card.location.encoder}; {scale}; {eyes}")
+        for item in card.location.origin:
+            is_known = "as its authors publish it" if item.is_as_published else "no published checksum to compare with"
+            print(f"made from      {item.file}, SHA-256 {item.sha256}: {is_known}")
     print(f"trained on     {'; '.join(card.training.data)}")
     print(
         f"files          {folder.path}{' – damaged: ' + ', '.join(folder.damaged_files()) if folder.damaged_files() else ''}\n"
@@ -72,4 +92,39 @@ def run_show(args: argparse.Namespace) -> int:
         for item in card.measured
     ]
     terminal.print_table(("measured on", "how", "metric", "value", "95 %", "date"), rows)
+    return 0
+
+
+def run_add(args: argparse.Namespace) -> int:
+    if args.path is None:
+        return _run_published(args)
+    from geomm_engine.pipeline.add_model import add_model
+
+    folder = add_model(args.path.resolve(), args.clip.resolve() if args.clip else None)
+    card = folder.card
+    if args.json:
+        terminal.print_json({"path": str(folder.path), "card": card})
+        return 0
+    print(f"{card.name} is added as {card.id}. {card.description}")
+    for item in card.location.origin if card.location else ():
+        if not item.is_as_published:
+            print(f"{item.file} has a SHA-256 that its authors do not state; its layout is theirs.")
+    print(f"\n{folder.path}")
+    return 0
+
+
+def _run_published(args: argparse.Namespace) -> int:
+    from geomm_engine.encoders.location.published import PUBLISHED
+
+    if args.json:
+        terminal.print_json({"published": PUBLISHED})
+        return 0
+    rows = [
+        (model.name, file.name, "" if file.is_needed else "for pictures", f"{file.size_bytes / 1e6:,.1f} MB",
+         model.licence.name, file.url)
+        for model in PUBLISHED
+        for file in model.files
+    ]  # fmt: skip
+    terminal.print_table(("model", "file", "", "size", "licence", "where"), rows)
+    print("\nGeoMM downloads nothing: fetch a file yourself, then “geomm models add FILE”.")
     return 0

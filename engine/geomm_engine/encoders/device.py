@@ -65,9 +65,30 @@ def open_image_encoder(folder: ModelFolder, device: str = AUTO, bands: Sequence[
             from geomm_engine.encoders.torch_encoder import TorchImageEncoder
 
             return TorchImageEncoder(folder, wanted)
+    if folder.card.location is not None and not folder.has_file("image"):
+        return _open_published(folder)
     from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 
     return OnnxImageEncoder(folder, fallback_reason=reason, bands=bands)
+
+
+def _open_published(folder: ModelFolder) -> ImageEncoder:
+    """The image tower of a location model on the processor: these run in torch only.
+
+    Raises:
+        ModelError: torch is not installed, or the model was added without its image tower.
+    """
+    folder.file("weights")
+    if importlib.util.find_spec("torch") is None:
+        raise ModelError(
+            ErrorCode.DEPENDENCY_MISSING,
+            f"The image tower of {folder.card.name} needs torch, which is not installed in the engine’s environment.",
+            "Install the engine with its “torch” extra, or choose another model.",
+            model=folder.card.id,
+        )
+    from geomm_engine.encoders.torch_encoder import TorchImageEncoder
+
+    return TorchImageEncoder(folder, CPU)
 
 
 def _why_no_gpu(folder: ModelFolder) -> str:

@@ -43,8 +43,8 @@ _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _BRIGHT = 1 / 0.3
 _SATCLIP_TEXT = (
     "Sentinel-2 pictures and places in one space (research model; its authors did not evaluate it for finding places). "
-    "Twelve bands as reflectance 0–1, 10 m; B10 is always zero, as in its training. Part of its training data carried "
-    "Sentinel-2’s offset of 0.1. Knows no words."
+    "Twelve bands as reflectance 0–1, 10 m; B10 is always zero, as in its training. Some of its training data may "
+    "have carried Sentinel-2’s offset of 0.1. Knows no words."
 )
 _GEOCLIP_TEXT = (
     "Photographs taken on the ground and places in one space. Its map is cut at 180°, so a place just across the date "
