@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from geomm_engine.contract import ContractError, ErrorCode, decode
 from geomm_engine.encoders.card import ModelFolder, settings_of
+from geomm_engine.encoders.published_towers import TOWERS, load_published_tower
 from geomm_engine.errors import ModelError
 from geomm_engine.networks.image_tower import ImageTower
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowersSettings
@@ -24,13 +25,15 @@ _FIRST_BATCH = 512
 _CPU_BATCH = 64
 
 
-def load_image_tower(folder: ModelFolder) -> ImageTower:
+def load_image_tower(folder: ModelFolder) -> nn.Module:
     """The image tower that the card describes, with its weights, in single precision on the CPU.
 
     Raises:
         ModelError: the architecture is unknown, or the weights do not fit it.
     """
     card = folder.card
+    if card.architecture.name in TOWERS:
+        return load_published_tower(folder)
     if card.architecture.name != ARCHITECTURE:
         raise _invalid(folder, f"its architecture “{card.architecture.name}” is none that GeoMM builds")
     path = folder.file("weights")
@@ -62,6 +65,7 @@ class TorchImageEncoder:
         self._tower = load_image_tower(folder)
         self._has_gsd_input = folder.card.has_gsd_input
         self._dim = folder.card.dim
+        self._probe_px = folder.card.scales[0].tile_px
         bands = len(folder.card.bands)
         self._mean = torch.tensor(folder.card.radiometry.mean).view(1, bands, 1, 1)
         self._std = torch.tensor(folder.card.radiometry.std).view(1, bands, 1, 1)
@@ -116,7 +120,7 @@ class TorchImageEncoder:
             self._place = torch.device(device)
             self._tower = self._tower.to(self._place, self._kind())
             bands = self._mean.shape[1]
-            self._embed(np.zeros((1, bands, 64, 64), dtype=np.float32), 10.0)
+            self._embed(np.zeros((1, bands, self._probe_px, self._probe_px), dtype=np.float32), 10.0)
         except (RuntimeError, AssertionError, NotImplementedError) as problem:
             self._fall_back(f"{device} cannot be used: {_first_line(problem)}")
         else:
