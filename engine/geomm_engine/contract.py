@@ -270,6 +270,21 @@ class EmbedResult:
 
 
 @dataclass(frozen=True)
+class PlacePrior:
+    """What is likely at a place before the picture is looked at, for a class map.
+
+    ``strength`` λ: p(class | picture) · p(class | place)^λ; 0 changes nothing, 1 is Bayes' rule. ``raster_path`` is a
+    raster of categories that covers the layer, ``table_path`` a CSV that says how likely each class is in each category
+    ("" for a class map of GeoMM's own, whose summary.json says it). Without a raster the model's own location tower
+    says how well each class fits the place, if it has one.
+    """
+
+    strength: float = 0.0
+    raster_path: str = ""
+    table_path: str = ""
+
+
+@dataclass(frozen=True)
 class ClassifyParams:
     source: RasterSource
     classes: Tuple[ClassEntry, ...]
@@ -284,6 +299,7 @@ class ClassifyParams:
     is_exact_text: bool = False
     has_class_scores: bool = False
     reject_threshold: Optional[float] = None
+    prior: Optional[PlacePrior] = None
 
 
 @dataclass(frozen=True)
@@ -316,7 +332,11 @@ class ClassifyResult:
 
 @dataclass(frozen=True)
 class SearchParams:
-    """Search a layer (embedded first where it is not yet), or an index alone when ``source`` is None."""
+    """Search a layer (embedded first where it is not yet), or an index alone when ``source`` is None.
+
+    ``place`` (latitude, longitude in degrees) asks for what looks like that place, instead of ``text``, of an index in
+    the space of a location model.
+    """
 
     text: str
     output_dir: str
@@ -329,6 +349,7 @@ class SearchParams:
     device: str = "auto"
     index_dir: str = ""
     is_exact_text: bool = False
+    place: Optional[Tuple[float, float]] = None
 
 
 @dataclass(frozen=True)
@@ -502,6 +523,7 @@ class ExportParams:
     model: str = ""
     is_exact_text: bool = False
     area: Area = Area()
+    place: Optional[Tuple[float, float]] = None
 
 
 @dataclass(frozen=True)
