@@ -21,6 +21,7 @@ from geomm_engine.raster.ground import GroundScale
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import Block, RasterReader
 from geomm_engine.raster.source import Band, Stack, describe
+from geomm_engine.sensors import quantity_of
 
 _COARSEST_FACTOR = 2.0
 _SLACK = 1.02
@@ -119,7 +120,7 @@ def prepare(source: RasterSource, model: str = "") -> Prepared:
     bands = [stack.bands[at] for at in positions]
     radiometry, unit_notes = find_radiometry(stack, bands, sample, source.unit, calibrations, lambda: darkest_of(stack))
     _check_unit(radiometry, folder.card)
-    notes = (*band_notes, *gsd_notes, *unit_notes, *_stack_notes(stack), *_hop_notes(folder.card))
+    notes = (*band_notes, *gsd_notes, *unit_notes, *stack_notes(stack), *_hop_notes(folder.card))
     return Prepared(folder, stack, positions, radiometry, grid, notes, places)
 
 
@@ -157,7 +158,8 @@ def sample_of(stack: Stack, positions: tuple[int, ...]) -> Block:
 def darkest_of(stack: Stack) -> float:
     """The value below which a thousandth of the darkest band lies; 0 means nodata in these products."""
     sample = sample_of(stack, tuple(range(len(stack.bands))))
-    seen = [band[sample.valid & (band > 0)] for band in sample.values]
+    optical = [quantity_of(band.role) == "reflectance" for band in stack.bands]
+    seen = [band[sample.valid & (band > 0)] for band, is_it in zip(sample.values, optical, strict=True) if is_it]
     return min((float(np.percentile(values, 0.1)) for values in seen if values.size), default=0.0)
 
 
@@ -224,7 +226,8 @@ _ASSUMED = {
 }
 
 
-def _stack_notes(stack: Stack) -> list[Note]:
+def stack_notes(stack: Stack) -> list[Note]:
+    """What was taken for granted of a layer."""
     notes = []
     if stack.assumed:
         order = " ".join(band.role for band in stack.bands)

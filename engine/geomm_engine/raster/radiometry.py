@@ -279,7 +279,7 @@ def _frozen(
         shift = -_OFFSET_DN / 1e4 if unit == "reflectance_e4_offset" else 0.0
         scale, offset = [1e-4] * count, [shift] * count
         how = ", (DN − 1000) / 10000" if shift else ", DN / 10000"
-    level = "toa_reflectance" if stack.hint.level == "L1C" or len(stack.bands) == 13 else "surface_reflectance"
+    level = "toa_reflectance" if stack.hint.level == "L1C" or stack.reflectance_bands == 13 else "surface_reflectance"
     chosen = next((item for item in calibrations if item.level == level), None)
     if chosen is None:
         raise RasterError(

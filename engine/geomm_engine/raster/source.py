@@ -62,6 +62,11 @@ class Stack:
     hint: sensors.ProductHint
     fingerprint: str
 
+    @property
+    def reflectance_bands(self) -> int:
+        """How many bands are neither radar nor height nor temperature."""
+        return sum(sensors.quantity_of(band.role) == "reflectance" for band in self.bands)
+
     def band_for(self, role: str) -> int | None:
         """Position in the stack of the first band that measures this role."""
         return next((at for at, band in enumerate(self.bands) if sensors.is_same_role(band.role, role)), None)
@@ -312,7 +317,13 @@ def _bands(source: RasterSource, opened: list[DatasetReader], data_alpha: list[b
             bands.append(Band(file, at + 1, role, dataset.dtypes[at], scale, offset))
     if source.roles:
         return _with_given_roles(source, bands), ""
-    return _with_assumed_roles(bands, opened[0])
+    found, assumed = _with_assumed_roles(bands, opened[0])
+    if assumed or len(opened) == 1:
+        return found, assumed
+    parts = [
+        _with_assumed_roles([band for band in found if band.file == file], item) for file, item in enumerate(opened)
+    ]
+    return tuple(band for part, _ in parts for band in part), next((name for _, name in parts if name), "")
 
 
 def _with_given_roles(source: RasterSource, bands: list[Band]) -> tuple[Band, ...]:
