@@ -16,6 +16,8 @@ class _Texts(Translated):
             ("reflectance_e4_offset", self.tr("Sentinel-2 since 2022: (value − 1000) / 10000")),
             ("display", self.tr("a picture, 0 to 255")),
             ("stretch", self.tr("something else: stretch the contrast")),
+            ("decibel", self.tr("radar, in decibel")),
+            ("backscatter", self.tr("radar, linear backscatter")),
         )
 
 

@@ -96,8 +96,9 @@ class RasterSource:
 
     ``roles`` names each band of the stack in order ("red", "nir", "B04", "" for a band to ignore); empty means: read
     the roles from the files. ``unit`` is "" (find out, or ask), "reflectance" (0–1), "reflectance_e4" (0–10000),
-    "reflectance_e4_offset" (Sentinel-2 L2A from baseline 04.00: (DN − 1000) / 10000), "display" (8-bit picture) or
-    "stretch" (percentiles of the layer).
+    "reflectance_e4_offset" (Sentinel-2 L2A from baseline 04.00: (DN − 1000) / 10000), "display" (8-bit picture),
+    "stretch" (percentiles of the layer); for radar "decibel" or "backscatter" (linear), for heights "metres", for heat
+    "kelvin".
     """
 
     paths: Tuple[str, ...]
@@ -532,6 +533,52 @@ class ExportResult:
     tiles: int
 
 
+@dataclass(frozen=True)
+class TeachParams:
+    """Teach a new sensor: ``target`` (any bands) and ``reference`` (what the teacher reads) show the same ground.
+
+    ``name`` is for people; the model's id is made of it. ``bands`` says which of the target's bands the student reads, in
+    words ("B05", "vv", "height"); empty: all that are named. ``steps`` is the length of the lesson. ``output_dir`` ""
+    means the folder where a person's own models lie.
+    """
+
+    name: str
+    target: RasterSource
+    reference: RasterSource
+    teacher: str = ""
+    bands: Tuple[str, ...] = ()
+    words: Tuple[str, ...] = ()
+    steps: int = 800
+    output_dir: str = ""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class BridgeLine:
+    """One measured number of a taught model, on ground that was held out; ``chance`` is what guessing would give."""
+
+    route: str
+    model: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    tiles: int
+
+
+@dataclass(frozen=True)
+class TeachResult:
+    """``agreement``: share of held-out tiles for which student and teacher choose the same word."""
+
+    model: ModelSummary
+    model_dir: str
+    run_dir: str
+    agreement: float
+    bridge: Tuple[BridgeLine, ...]
+    notes: Tuple[Note, ...] = ()
+
+
 # --- notifications --------------------------------------------------------------------------------------------------
 
 
@@ -578,6 +625,7 @@ JOBS: Dict[str, Tuple[Type[Any], Type[Any]]] = {
     "classify": (ClassifyParams, ClassifyResult),
     "search": (SearchParams, SearchResult),
     "export": (ExportParams, ExportResult),
+    "teach": (TeachParams, TeachResult),
     "locate": (LocateParams, LocateResult),
 }
 METHODS: Dict[str, Tuple[Type[Any], Type[Any]]] = {**REQUESTS, **JOBS}

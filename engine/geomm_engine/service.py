@@ -19,6 +19,8 @@ from geomm_engine.contract import (
     ExportResult,
     InitializeParams,
     InitializeResult,
+    LocateParams,
+    LocateResult,
     ModelCardResult,
     ModelParams,
     ModelsResult,
@@ -27,6 +29,8 @@ from geomm_engine.contract import (
     PresetsResult,
     SearchParams,
     SearchResult,
+    TeachParams,
+    TeachResult,
 )
 from geomm_engine.encoders.card import CARD_FILE
 from geomm_engine.encoders.device import devices
@@ -104,6 +108,21 @@ def export(params: ExportParams) -> Job[ExportResult]:
     return (yield from verb(params))
 
 
+def locate(params: LocateParams) -> Job[LocateResult]:
+    from geomm_engine.pipeline.locate import locate as verb
+
+    return (yield from verb(params))
+
+
+def teach(params: TeachParams) -> Job[TeachResult]:
+    from geomm_engine.training.libraries import need_libraries
+
+    need_libraries()
+    from geomm_engine.training.teach import teach as verb
+
+    return (yield from verb(params))
+
+
 def handlers() -> dict[str, Handler]:
     table: dict[str, Any] = {
         "initialize": initialize,
@@ -117,5 +136,12 @@ def handlers() -> dict[str, Handler]:
 
 
 def jobs() -> dict[str, Starter]:
-    table: dict[str, Any] = {"embed": embed, "classify": classify, "search": search, "export": export}
+    table: dict[str, Any] = {
+        "embed": embed,
+        "classify": classify,
+        "search": search,
+        "export": export,
+        "locate": locate,
+        "teach": teach,
+    }
     return table

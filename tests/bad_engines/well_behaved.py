@@ -4,6 +4,7 @@
 Runs under a Python that has ``osgeo`` (a system with QGIS); ``contract.py`` is loaded from the engine's sources.
 """
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -92,8 +93,10 @@ class Engine:
             ("EuroSAT 10 classes: 90 %",),
         )
 
+    taught = None
+
     def do_models_list(self, id_, params):
-        return contract.ModelsResult((self.model(),))
+        return contract.ModelsResult((self.model(), self.taught) if self.taught else (self.model(),))
 
     def do_models_show(self, id_, params):
         return contract.ModelCardResult(params.model, "{}")
@@ -185,6 +188,17 @@ class Engine:
         self.work(id_, "write")
         Path(params.output_path).write_bytes(b"x")
         return contract.ExportResult(params.output_path, 7)
+
+
+    def do_teach(self, id_, params):
+        self.work(id_, "train")
+        model = dataclasses.replace(self.model(), id="taught", name=params.name, is_builtin=False, hops=1)
+        bridge = (
+            contract.BridgeLine("radar → words", "taught", "same word as the teacher", 0.8, 0.7, 0.9, 0.3, 40),
+            contract.BridgeLine("radar → words", "taught", "R@1 to the teacher", 0.4, 0.2, 0.6, 0.1, 10),
+        )
+        self.taught = model
+        return contract.TeachResult(model, "/tmp/models/taught", "/tmp/lessons/taught", 0.8, bridge)
 
 
 class Grid:

@@ -21,6 +21,12 @@ _STAGES = {
     "write": "writing files",
     "draw": "drawing the sample",
     "evaluate": "reading images",
+    "read": "reading rasters",
+    "teach": "asking the teacher",
+    "train": "training",
+    "measure": "measuring",
+    "probe": "training on folds",
+    "look": "looking at tiles",
 }
 _BAR = 24
 _EVERY_S = 0.1
