@@ -136,7 +136,12 @@ class FusionNetwork(nn.Module):
         self.listening = nn.ModuleList(
             [Listening(settings.width, settings.heads, ref_m=settings.ref_m) for _ in settings.sensors]
         )
-        self.heads = nn.ModuleList([nn.Linear(settings.width, settings.dim) for _ in settings.sensors])
+        self.heads: nn.ModuleList = nn.ModuleList(
+            [nn.Linear(settings.width, settings.dim) for _ in settings.sensors]
+        )
+        for head in self.heads:  # every tile begins near one direction: untrained, all pairs are alike and lose ln N
+            nn.init.normal_(head.weight, std=0.5 * settings.width**-0.5)
+            nn.init.normal_(head.bias)
         self.decoder = Decoder(settings)
         self.log_scale = nn.Parameter(torch.tensor(2.6593))  # ln(1 / 0.07)
 
