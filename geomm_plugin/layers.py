@@ -113,6 +113,20 @@ def targets(layers: Sequence[QgsMapLayer]) -> List[Target]:
     return [_target(group) for group in groups.values()]
 
 
+def joined(found: Sequence[Target]) -> RasterSource:
+    """Several targets as one stack of files; their roles count only where all have some."""
+    if len(found) == 1:
+        return found[0].source
+    sources = [target.source for target in found]
+    has_roles = all(source.roles for source in sources)
+    return RasterSource(
+        tuple(path for source in sources for path in source.paths),
+        tuple(role for source in sources for role in source.roles) if has_roles else (),
+        next((source.unit for source in sources if source.unit), ""),
+        " + ".join(source.name for source in sources),
+    )
+
+
 def _stack_key(layer: QgsRasterLayer) -> Tuple[str, ...]:
     """Layers of one key are bands of one image: same folder, CRS and extent."""
     if not band_of(layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Optional, Tuple
 
 from qgis.core import QgsProject
@@ -59,6 +60,14 @@ class Session(QObject):
         models: Tuple[contract.ModelSummary, ...] = self.client.hello.models if self.client.hello else ()
         chosen = next((item for item in models if item.id == model), models[0] if models else None)
         return f"{chosen.name} {chosen.version}" if chosen else model
+
+    def add_model(self, model: contract.ModelSummary) -> None:
+        """A model that the engine has learnt since it said hello."""
+        hello = self.client.hello
+        if hello is not None:
+            others = tuple(item for item in hello.models if item.id != model.id)
+            self.client.hello = dataclasses.replace(hello, models=(*others, model))
+            self.client.state_changed.emit(self.client.state)
 
     # --- starting runs
 

@@ -27,6 +27,7 @@ from .progress_strip import ProgressStrip
 from .runs_list import RunsList
 from .search_panel import SearchPanel
 from .target_panel import TargetPanel
+from .teach_window import TeachWindow
 
 MIN_WIDTH = 360
 
@@ -50,6 +51,7 @@ class GeommDock(QgsDockWidget):
         self.engine_page = EnginePage(self)
         self.map_view = MapView(canvas)
         self.exporter = Exporter(session, self.notice, self)
+        self.teach_window: Optional[TeachWindow] = None
         self._has_presets = False
         self._lay_out()
         self._connect_panels()
@@ -99,6 +101,7 @@ class GeommDock(QgsDockWidget):
         self.bar.restart_asked.connect(self.session.client.restart)
         self.bar.options_asked.connect(self.options_asked.emit)
         self.bar.help_asked.connect(self._show_help)
+        self.bar.teach_asked.connect(self.open_teaching)
         self.engine_page.options_asked.connect(self.options_asked.emit)
         self.engine_page.engine_made.connect(self.look_again)
         self.engine_page.look_again_asked.connect(self.look_again)
@@ -254,6 +257,15 @@ class GeommDock(QgsDockWidget):
                 "3. Search: type what you look for and move the line on the histogram. Everything stays on this computer."
             ),
         )
+
+    def open_teaching(self) -> None:
+        """The window “Teach a new sensor”, made when it is first wanted."""
+        if self.teach_window is None:
+            self.teach_window = TeachWindow(self.session, self)
+            self.teach_window.taught.connect(self.target.model_chooser.choose)
+        self.teach_window.refresh()
+        self.teach_window.show()
+        self.teach_window.raise_()
 
     # --- keeping with the project
 

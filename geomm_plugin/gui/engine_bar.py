@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Optional
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from .. import paths
 from ..client.contract import InitializeResult
 from ..client.engine_client import EngineState
 from . import look
@@ -27,6 +29,7 @@ class EngineBar(QWidget):
     restart_asked = pyqtSignal()
     options_asked = pyqtSignal()
     help_asked = pyqtSignal()
+    teach_asked = pyqtSignal()
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -39,6 +42,8 @@ class EngineBar(QWidget):
         self._restart = QPushButton(self.tr("Restart"), self)
         self._restart.setObjectName("geommRestart")
         self._restart.clicked.connect(lambda _checked=False: self.restart_asked.emit())
+        teach = look.tool_button(self, "geommTeachOpen", self.tr("Teach a new sensor"), self.teach_asked.emit)
+        teach.setIcon(QIcon(paths.resource("icons", "teach.svg")))
         options = look.tool_button(
             self, "geommOptions", self.tr("GeoMM options"), self.options_asked.emit, "/mActionOptions.svg"
         )
@@ -50,7 +55,7 @@ class EngineBar(QWidget):
         row.setSpacing(look.GAP)
         row.addWidget(self._dot)
         row.addWidget(self._text, 1)
-        for button in (self._restart, options, help_):
+        for button in (self._restart, teach, options, help_):
             row.addWidget(button)
         self.show_state(EngineState.STOPPED, None)
 

@@ -59,7 +59,9 @@ class ProgressStrip(QWidget):
     def words(self, note: ProgressNote) -> str:
         """One line: "embedding 1,340 of 2,116 · 412 tiles/s · 2 s left"."""
         parts = [self.tr("{0} {1:,} of {2:,}").format(self._stage(note.stage), note.done, note.total)]
-        if note.rate > 0:
+        if note.rate > 0 and note.stage == "train":
+            parts.append(self.tr("{0:.1f}/s").format(note.rate))
+        elif note.rate > 0:
             parts.append(
                 self.tr("{0:,.0f} tiles/s").format(note.rate)
                 if note.rate >= 10
@@ -79,6 +81,10 @@ class ProgressStrip(QWidget):
             "map": self.tr("drawing the map"),
             "write": self.tr("writing"),
             "export": self.tr("writing"),
+            "read": self.tr("reading"),
+            "teach": self.tr("asking the teacher"),
+            "train": self.tr("learning, step"),
+            "measure": self.tr("measuring"),
         }
         return names.get(stage, stage)
 

@@ -12,6 +12,7 @@ from .. import paths
 from .classify_layer import ClassifyLayer
 from .embed_layer import EmbedLayer
 from .search_by_text import SearchByText
+from .teach_sensor import TeachSensor
 
 
 class GeommProvider(QgsProcessingProvider):
@@ -42,5 +43,5 @@ class GeommProvider(QgsProcessingProvider):
         return False
 
     def loadAlgorithms(self) -> None:
-        for algorithm in (ClassifyLayer(), SearchByText(), EmbedLayer()):
+        for algorithm in (ClassifyLayer(), SearchByText(), EmbedLayer(), TeachSensor()):
             self.addAlgorithm(algorithm)

@@ -24,6 +24,8 @@ from qgis.core import (
 
 from geomm_plugin.processing.provider import GeommProvider
 
+from ..conftest import draw_raster
+
 LONG_MS = 120_000
 
 
@@ -56,7 +58,7 @@ def run(registry, project):
 
 
 def test_every_algorithm_explains_itself(registry):
-    for name in ("classifylayer", "searchbytext", "embedlayer"):
+    for name in ("classifylayer", "searchbytext", "embedlayer", "teachsensor"):
         algorithm = registry.algorithmById(f"geomm:{name}")
         assert algorithm.displayName()
         assert algorithm.shortHelpString()
@@ -98,6 +100,17 @@ def test_embed_then_nothing_is_left_to_do(run, real_engine, raster_layer, work_d
     again = run("geomm:embedlayer", {"INPUT": raster_layer, "OUTPUT": folder})
     assert first["EMBEDDED_COUNT"] > 0
     assert again["EMBEDDED_COUNT"] == 0
+
+
+def test_a_sensor_is_taught(run, registry, monkeypatch, raster_layer, work_dir):
+    from ..conftest import engine_command
+
+    monkeypatch.setattr("geomm_plugin.processing.base.find_engine", lambda _s=None: engine_command("well_behaved"))
+    radar = QgsRasterLayer(str(draw_raster(work_dir / "radar é.tif", bands=("vv", "vh"))), "radar")
+    QgsProject.instance().addMapLayer(radar)
+    found = run("geomm:teachsensor", {"REFERENCE": raster_layer, "TARGETS": [radar], "NAME": "Radar é"})
+    assert found["MODEL_ID"] == "taught"
+    assert found["AGREEMENT"] == 0.8
 
 
 def test_polygons_and_extent_limit_the_area(run, real_engine, raster_layer, project):
