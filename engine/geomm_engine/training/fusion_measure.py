@@ -97,3 +97,36 @@ def write_report(rows: list[Retrieval], path: Path) -> None:
     """The rows as JSON."""
     with writing(path):
         path.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often ``name`` (a sensor, or all fused) chooses the same word as the teacher; ``commonest``: always one word."""
+
+    name: str
+    tiles: int
+    blocks: int
+    share: float
+    interval_95: tuple[float, float]
+    commonest: float
+
+
+def agreement(
+    name: str,
+    cosines: NDArray[np.float32],
+    teachers: NDArray[np.float32],
+    block: NDArray[np.int64],
+    seed: int = 0,
+) -> Agreement:
+    """Compare the best words of (n, word) cosines with those of the teacher on the same tiles."""
+    said, wanted = cosines.argmax(axis=1), teachers.argmax(axis=1)
+    hits = (said == wanted).astype(float)
+    low, high = _interval(hits, block, seed)
+    return Agreement(
+        name,
+        tiles=len(hits),
+        blocks=len(np.unique(block)),
+        share=round(float(hits.mean()), 4),
+        interval_95=(round(low, 4), round(high, 4)),
+        commonest=round(float(np.bincount(wanted).max() / len(wanted)), 4),
+    )
