@@ -5,24 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from geomm_engine.cli import terminal
+from geomm_engine.cli import evaluate_pictures, terminal
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("evaluate", help="measure a model on labelled images")
     kinds = verb.add_subparsers(dest="kind", required=True, metavar="KIND")
-    zero_shot = kinds.add_parser("zero-shot", help="a folder of class folders; the folder names are the words")
-    zero_shot.add_argument("folder", type=Path, metavar="FOLDER", help="one sub-folder of images a class")
-    zero_shot.add_argument(
-        "--gsd-m", type=float, required=True, metavar="X", help="ground size of an image pixel in metres"
-    )
-    zero_shot.add_argument(
-        "--classes", default="", metavar="FILE", help="class list with synonyms; names equal the folders'"
-    )
-    zero_shot.add_argument("--model", default="", help="model id or folder (default: the built-in one)")
-    zero_shot.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    zero_shot.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    zero_shot.set_defaults(run=run_zero_shot)
+    evaluate_pictures.register(kinds)
     agreement = kinds.add_parser("map", help="a class map against a raster of known classes")
     agreement.add_argument("folder", type=Path, metavar="DIR", help="the output folder of “geomm classify”")
     agreement.add_argument("--truth", type=Path, required=True, metavar="RASTER")
@@ -31,37 +20,6 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     agreement.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     agreement.set_defaults(run=run_map)
-
-
-def run_zero_shot(args: argparse.Namespace) -> int:
-    from geomm_engine.evaluation.zero_shot import evaluate_zero_shot
-    from geomm_engine.scoring.class_list import read_class_list
-
-    entries = read_class_list(args.classes)[0] if args.classes else ()
-    report = terminal.follow(
-        evaluate_zero_shot(args.folder, gsd_m=args.gsd_m, entries=entries, model=args.model, device=args.device)
-    )
-    if args.json:
-        terminal.print_json(report)
-        return 0
-    rows = [
-        (
-            name,
-            f"{report.precision[at]:.1%}",
-            f"{report.recall[at]:.1%}",
-            f"{report.f1[at]:.1%}",
-            f"{sum(report.confusion[at]):,}",
-        )
-        for at, name in enumerate(report.classes)
-    ]
-    terminal.print_table(("class", "precision", "recall", "F1", "images"), rows)
-    low, high = report.top1_interval_95
-    print(
-        f"\n{report.images:,} images, top-1 {report.top1:.1%} (95 %: {low:.1%} – {high:.1%}), macro F1 {report.macro_f1:.1%}"
-    )
-    if report.unreadable:
-        print(f"left out, not readable: {', '.join(report.unreadable[:5])}{' …' if len(report.unreadable) > 5 else ''}")
-    return 0
 
 
 def run_map(args: argparse.Namespace) -> int:

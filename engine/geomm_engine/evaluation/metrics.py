@@ -128,3 +128,33 @@ def bootstrap_interval(
         values[turn] = metric(truth[rows], said[rows])
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def percentiles(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
+    """The middle ``confidence`` of drawn values."""
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def drawn_again(matrix: NDArray[np.int64], *, rounds: int = 1000, seed: int = 0) -> NDArray[np.int64]:
+    """(round, class, class): confusion matrices of as many rows drawn with replacement.
+
+    Equal in distribution to a bootstrap of the rows, as everything that a confusion matrix knows of them is their cell.
+    """
+    total = int(matrix.sum())
+    random = np.random.default_rng(seed)
+    cells = np.flatnonzero(matrix)
+    drawn = np.zeros((rounds, matrix.size), dtype=np.int64)
+    drawn[:, cells] = random.multinomial(total, matrix.reshape(-1)[cells] / max(total, 1), size=rounds)
+    return drawn.reshape(rounds, *matrix.shape)
+
+
+def mean_interval(values: NDArray[np.float64], *, rounds: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap percentile interval of a mean."""
+    random = np.random.default_rng(seed)
+    block = max(1, 4_000_000 // max(len(values), 1))
+    means = [
+        values[random.integers(0, len(values), (min(block, rounds - start), len(values)))].mean(axis=1)
+        for start in range(0, rounds, block)
+    ]
+    return percentiles(np.concatenate(means))

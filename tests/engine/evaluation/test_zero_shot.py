@@ -1,4 +1,4 @@
-"""Folders of pictures against the names of the folders."""
+"""Typed class names: what is counted, with which intervals, beside which baselines."""
 
 from __future__ import annotations
 
@@ -6,103 +6,66 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 
 from geomm_engine.contract import ClassEntry, ErrorCode
-from geomm_engine.encoders.card import read_card
+from geomm_engine.encoders.card import Card, read_card
 from geomm_engine.errors import EngineError
-from geomm_engine.evaluation.zero_shot import evaluate_zero_shot, spoken, tiles_of
-from geomm_engine.progress import run
-from tests.engine.tiny_model import COLORS
+from geomm_engine.evaluation import metrics
+from geomm_engine.evaluation.zero_shot import words, zero_shot
+from geomm_engine.scoring.prompts import Prompt
 
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-
-
-def write_picture(path: Path, word: str, size: int = 32) -> None:
-    color = (np.array(COLORS[word]) * 255)[:, None, None]
-    values = np.clip(color + np.random.default_rng(3).normal(0, 5, (3, size, size)), 0, 255).astype(np.uint8)
-    with rasterio.open(path, "w", driver="PNG", width=size, height=size, count=3, dtype="uint8") as dataset:
-        dataset.write(values)
+CLASSES = ("Forest", "Town", "Water")
 
 
 @pytest.fixture
-def pictures(folder: Path) -> Path:
-    """Three forests, two waters and one picture of a town in the folder of water."""
-    for name, words in {"Forest": ["forest"] * 3, "Water": ["water", "water", "town"]}.items():
-        (folder / "classes" / name).mkdir(parents=True)
-        for at, word in enumerate(words):
-            write_picture(folder / "classes" / name / f"été {at}.png", word)
-    return folder / "classes"
+def card(tiny_model: str) -> Card:
+    return read_card(Path(tiny_model)).card
 
 
-def test_names_of_folders_are_spoken() -> None:
-    assert spoken("HerbaceousVegetation") == "herbaceous vegetation"
-    assert spoken("dense_residential-area") == "dense residential area"
+def answered(card: Card, truth: list[int], said: list[int]):
+    axes = np.eye(3, 4, dtype=np.float32)
+    prompts = tuple(Prompt(name.lower(), False, axes[at][None]) for at, name in enumerate(CLASSES))
+    paths = [f"{CLASSES[label]}/{at}.png" for at, label in enumerate(truth)]
+    return zero_shot(axes[said], np.array(truth), paths, CLASSES, words(CLASSES), prompts, card, None, seed=0)
 
 
-def test_right_and_wrong_pictures_are_counted(pictures: Path, tiny_model: str) -> None:
-    (pictures / "Town").mkdir()
-    write_picture(pictures / "Town" / "a.png", "town")
-    report = run(evaluate_zero_shot(pictures, gsd_m=10, model=tiny_model))
-    assert report.classes == ("Forest", "Town", "Water")
+def test_right_and_wrong_are_counted_by_class(card: Card) -> None:
+    report, answers = answered(card, [0, 0, 0, 1, 2, 2, 2], [0, 0, 0, 1, 1, 2, 2])
     assert report.confusion == ((3, 0, 0), (0, 1, 0), (0, 1, 2))
     assert report.top1 == pytest.approx(6 / 7)
-    assert report.recall[2] == pytest.approx(2 / 3)
+    assert report.top1_interval_95 == metrics.wilson_interval(6, 7)
+    water = report.by_class[2]
+    assert (water.images, water.recall, water.precision) == (3, pytest.approx(2 / 3), 1)
+    assert water.recall_interval_95 == metrics.wilson_interval(2, 3)
+    assert water.f1_interval_95[0] <= water.f1 <= water.f1_interval_95[1]
+    assert report.macro_f1 == pytest.approx(np.mean([1, 2 / 3, 4 / 5]))
+    assert [(item.path, item.truth, item.said) for item in report.worst] == [("Water/4.png", "Water", "Town")]
+    assert answers.said.tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert answers.confidence.min() > 0.9
+    assert answers.true_share[4] < 0.1
 
 
-def test_a_class_list_gives_other_words(pictures: Path, tiny_model: str) -> None:
-    entries = (ClassEntry("forest", ("woodland",)), ClassEntry("WATER", ("lake",)))
-    report = run(evaluate_zero_shot(pictures, gsd_m=10, entries=entries, model=tiny_model))
-    assert report.prompts == (("forest", "woodland"), ("WATER", "lake"))
-    with pytest.raises(EngineError) as refusal:
-        run(evaluate_zero_shot(pictures, gsd_m=10, entries=entries[:1], model=tiny_model))
+def test_chance_and_the_largest_class_stand_beside(card: Card) -> None:
+    report, _ = answered(card, [0, 0, 0, 1, 2, 2], [0, 0, 0, 1, 2, 2])
+    chance, largest = report.baselines[:2]
+    assert chance.top1 == pytest.approx(1 / 3)
+    assert largest.top1 == pytest.approx(0.5)
+    assert largest.macro_f1 == pytest.approx((2 / 3) / 3)
+    drawn = np.random.default_rng(0).integers(0, 3, (4000, 6))
+    truth = np.array([0, 0, 0, 1, 2, 2])
+    f1 = metrics.macro_f1(sum(metrics.confusion_matrix(truth, row, 3) for row in drawn))
+    assert chance.macro_f1 == pytest.approx(f1, abs=0.01)
+
+
+def test_of_one_confusion_three_pictures_are_shown(card: Card) -> None:
+    report, _ = answered(card, [0] * 8 + [1, 2], [1] * 8 + [2, 2])
+    assert [item.said for item in report.worst] == ["Town"] * 3 + ["Water"]
+
+
+def test_a_class_list_gives_other_words() -> None:
+    entries = (ClassEntry("forest", ("woodland",)), ClassEntry("lake", ("water",)))
+    assert words(("Forest", "Water"), entries) == [entries[0], entries[1]]
+    assert [entry.name for entry in words(("Forest", "RiverBank"))] == ["forest", "river bank"]
+    with pytest.raises(EngineError, match="Town") as refusal:
+        words(("Forest", "Town"), entries)
     assert refusal.value.code is ErrorCode.CLASS_LIST_INVALID
-    assert "Water" in refusal.value.text
-
-
-def test_a_broken_picture_is_named_not_counted(pictures: Path, tiny_model: str) -> None:
-    (pictures / "Forest" / "broken.png").write_bytes(b"no picture")
-    report = run(evaluate_zero_shot(pictures, gsd_m=10, model=tiny_model))
-    assert report.images == 6
-    assert [Path(path).name for path in report.unreadable] == ["broken.png"]
-
-
-def test_a_folder_without_classes_is_refused(folder: Path, tiny_model: str) -> None:
-    with pytest.raises(EngineError) as refusal:
-        run(evaluate_zero_shot(folder / "nowhere", gsd_m=10, model=tiny_model))
-    assert refusal.value.code is ErrorCode.FOLDER_INVALID
-
-
-def test_a_large_picture_is_seen_whole_or_in_tiles(tiny_model: str) -> None:
-    card = read_card(Path(tiny_model)).card
-    whole, seen_m = tiles_of(np.full((3, 128, 128), 0.5, np.float32), 1.0, card)
-    assert whole.shape == (1, 3, 32, 32)
-    assert seen_m == pytest.approx(4.0)
-    tiles, seen_m = tiles_of(np.full((3, 128, 128), 0.5, np.float32), 15.0, card)
-    assert tiles.shape == (16, 3, 32, 32)
-    assert seen_m == pytest.approx(15.0)
-
-
-@pytest.mark.parametrize("gsd_m", [0.0, -5.0, float("nan"), 1000.0])
-def test_a_ground_pixel_that_the_model_does_not_read_is_refused(pictures: Path, tiny_model: str, gsd_m: float) -> None:
-    with pytest.raises(EngineError) as refusal:
-        run(evaluate_zero_shot(pictures, gsd_m=gsd_m, model=tiny_model))
-    assert refusal.value.code is ErrorCode.GSD_OUT_OF_RANGE
-
-
-def test_rasters_that_are_no_pictures_are_left_out_or_refused(folder: Path, tiny_model: str) -> None:
-    for name in ("a", "b"):
-        (folder / "ms" / name).mkdir(parents=True)
-        with rasterio.open(
-            folder / "ms" / name / "stack.tif", "w", driver="GTiff", width=8, height=8, count=13, dtype="uint16"
-        ) as dataset:
-            dataset.write(np.full((13, 8, 8), 900, dtype=np.uint16))
-    with pytest.raises(EngineError) as refusal:
-        run(evaluate_zero_shot(folder / "ms", gsd_m=10, model=tiny_model))
-    assert refusal.value.code is ErrorCode.FOLDER_INVALID
-    assert "8-bit" in refusal.value.text
-
-
-def test_a_row_is_found_by_its_synonym(pictures: Path, tiny_model: str) -> None:
-    entries = (ClassEntry("woodland", ("forest",)), ClassEntry("lake", ("water",)))
-    assert run(evaluate_zero_shot(pictures, gsd_m=10, entries=entries, model=tiny_model)).images == 6
