@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
+from geomm_engine.evaluation.split import held_out
 
 SMALLEST_LEVEL_PX = 32
 
@@ -74,12 +75,7 @@ def _bad(path: Path, text: str) -> EngineError:
 
 def split(pictures: PictureSet, validation_share: float, seed: int) -> tuple[PictureSet, PictureSet]:
     """Training and validation pictures: the same share of every class, drawn with a seed of their own."""
-    random = np.random.default_rng(seed)
-    held: list[NDArray[np.int64]] = []
-    for label in range(len(pictures.classes)):
-        rows = random.permutation(np.flatnonzero(pictures.labels == label))
-        held.append(rows[: round(validation_share * len(rows))])
-    validation = np.sort(np.concatenate(held))
+    validation = held_out(pictures.labels, len(pictures.classes), validation_share, seed)
     training = np.setdiff1d(np.arange(len(pictures.labels)), validation)
     return pictures.subset(training), pictures.subset(validation)
 
