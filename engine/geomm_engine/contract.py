@@ -410,6 +410,7 @@ class LocateParams:
     gsd_m: float = 0.0
     date: str = ""
     top_k: int = 5
+    has_picture: bool = True
 
 
 @dataclass(frozen=True)
@@ -484,7 +485,7 @@ class DateCheck:
 
 @dataclass(frozen=True)
 class LocateResult:
-    """Absolute paths of what was written, and the answer. ``abstain`` 0–1: how surely the picture cannot be placed.
+    """Absolute paths of what was written ("" for a picture not asked for), and the answer. ``abstain`` 0–1: how surely the picture cannot be placed.
 
     ``radius_50_km`` and ``radius_90_km`` are the distances from the best point that hold half and nine tenths of the mass.
     """
@@ -579,6 +580,47 @@ class TeachResult:
     notes: Tuple[Note, ...] = ()
 
 
+@dataclass(frozen=True)
+class ChipsParams:
+    """Cut co-registered rasters into chips of one tile matrix; the name of a source is its folder.
+
+    ``matrix`` is "web" (WebMercatorQuad, z/x/y) or "utm" (squares of the UTM zone, from its false origin). ``zoom`` −1 means:
+    the one nearest to the finest raster; ``gsd_m`` is the pixel of a "utm" chip, 0 the finest raster's. ``resampling`` is
+    "" (average where chips are coarser, else bilinear) or "nearest" (class numbers). A chip is kept where every raster (or,
+    unless ``is_complete``, any) has at least ``min_valid_share`` of its pixels. ``dates`` say when each source was taken.
+    """
+
+    sources: Tuple[RasterSource, ...]
+    output_dir: str
+    matrix: str = "web"
+    zoom: int = -1
+    gsd_m: float = 0.0
+    tile_px: int = 256
+    area: Area = Area()
+    resampling: str = ""
+    min_valid_share: float = 0.5
+    is_complete: bool = True
+    dates: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChipsResult:
+    """``chips`` counts places, ``files`` GeoTIFFs (``reused`` of them found done); ``empty`` places had too little data.
+
+    ``index_path``: a GeoPackage with a row for each file. True ground pixels in metres, finest and coarsest.
+    """
+
+    index_path: str
+    chips: int
+    files: int
+    reused: int
+    empty: int
+    zoom: int
+    gsd_min_m: float
+    gsd_max_m: float
+    notes: Tuple[Note, ...] = ()
+
+
 # --- notifications --------------------------------------------------------------------------------------------------
 
 
@@ -627,6 +669,7 @@ JOBS: Dict[str, Tuple[Type[Any], Type[Any]]] = {
     "export": (ExportParams, ExportResult),
     "teach": (TeachParams, TeachResult),
     "locate": (LocateParams, LocateResult),
+    "chips": (ChipsParams, ChipsResult),
 }
 METHODS: Dict[str, Tuple[Type[Any], Type[Any]]] = {**REQUESTS, **JOBS}
 

@@ -9,6 +9,8 @@ from typing import Any
 from geomm_engine import __version__
 from geomm_engine.contract import (
     PROTOCOL,
+    ChipsParams,
+    ChipsResult,
     ClassifyParams,
     ClassifyResult,
     EmbedParams,
@@ -123,6 +125,12 @@ def teach(params: TeachParams) -> Job[TeachResult]:
     return (yield from verb(params))
 
 
+def chips(params: ChipsParams) -> Job[ChipsResult]:
+    from geomm_engine.pipeline.chips import chips as verb
+
+    return (yield from verb(params))
+
+
 def handlers() -> dict[str, Handler]:
     table: dict[str, Any] = {
         "initialize": initialize,
@@ -143,5 +151,6 @@ def jobs() -> dict[str, Starter]:
         "export": export,
         "locate": locate,
         "teach": teach,
+        "chips": chips,
     }
     return table

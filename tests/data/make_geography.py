@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio.features import shapes
+from shapely.geometry import MultiPolygon, mapping, shape
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("GEOMM_SHARED_DATA") or ROOT.parent / "shared" / "data")
@@ -55,9 +57,27 @@ def make_countries(path: Path) -> None:
     for item in features:
         if not item["properties"]["iso"].isalpha():
             item["properties"]["iso"] = ""
+    features.append(_antarctica())
     head = '{"type":"FeatureCollection","name":"countries","features":[\n'
     lines = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in features]
     path.write_text(head + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
+
+
+def _antarctica() -> dict[str, object]:
+    """The one outline that the source lacks, from the land mask in half degrees."""
+    with rasterio.open(OUTPUT / "land.tif") as raster:
+        percent = raster.read(1).astype(np.float32)
+    share = percent.reshape(360, 2, 720, 2).mean(axis=(1, 3))
+    share[: 360 - 60] = 0
+    found = shapes((share > 50).astype(np.uint8), transform=Affine(0.5, 0, -180, 0, -0.5, 90))
+    parts = [shape(item).simplify(0.5) for item, value in found if value]
+    outline = mapping(MultiPolygon([part for part in parts if part.area > 3]))
+    coordinates = json.loads(json.dumps(outline["coordinates"]))
+    return {
+        "type": "Feature",
+        "properties": {"name": "Antarctica", "iso": "ATA"},
+        "geometry": {"type": "MultiPolygon", "coordinates": _rounded(coordinates)},
+    }
 
 
 def _rounded(value: object) -> object:

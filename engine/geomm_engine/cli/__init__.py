@@ -16,7 +16,20 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from geomm_engine import __version__
-from geomm_engine.cli import bench, classify, embed, evaluate, models, sample, search, selfcheck, serve, train
+from geomm_engine.cli import (
+    bench,
+    chips,
+    classify,
+    embed,
+    evaluate,
+    locate,
+    models,
+    sample,
+    search,
+    selfcheck,
+    serve,
+    train,
+)
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 
@@ -25,7 +38,7 @@ log = logging.getLogger(__name__)
 GDAL_CACHE_MB = "128"
 """Read by GDAL once, at the first block; its own default is a twentieth of the machine's memory."""
 
-VERBS = (classify, embed, search, models, sample, evaluate, train, bench, serve, selfcheck)
+VERBS = (classify, embed, search, chips, locate, models, sample, evaluate, train, bench, serve, selfcheck)
 
 
 def parser() -> argparse.ArgumentParser:

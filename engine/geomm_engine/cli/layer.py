@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from geomm_engine.contract import Area, ErrorCode, RasterSource
 from geomm_engine.errors import RasterError
 
 MOST_BANDS = 10_000
-_UNITS = (
+UNITS = (
     "display", "reflectance", "reflectance_e4", "reflectance_e4_offset", "stretch", "decibel", "backscatter", "metres",
     "kelvin",
 )  # fmt: skip
@@ -29,7 +30,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--bands", default="", help="band numbers in the model's order (4,3,2) or by name (red=4,green=3,blue=2)"
     )
     verb.add_argument(
-        "--unit", default="", choices=("", *_UNITS), metavar="UNIT", help=f"what the values are: {', '.join(_UNITS)}"
+        "--unit", default="", choices=("", *UNITS), metavar="UNIT", help=f"what the values are: {', '.join(UNITS)}"
     )
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     verb.add_argument(
@@ -37,8 +38,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def source(args: argparse.Namespace) -> RasterSource:
-    """The layer that the arguments name.
+def source(args: argparse.Namespace, roles: Sequence[str] = ()) -> RasterSource:
+    """The layer that the arguments name; --bands counts in the order of ``roles``, or of the bands of the model.
 
     Raises:
         RasterError: the folder holds no band files, or --bands makes no sense.
@@ -46,8 +47,8 @@ def source(args: argparse.Namespace) -> RasterSource:
     paths = tuple(path for name in args.raster for path in _files(name))
     if not args.bands:
         return RasterSource(paths, unit=args.unit, name=Path(args.raster[0]).stem)
-    paths, roles = _with_bands(paths, args.bands, args.model)
-    return RasterSource(paths, roles, args.unit, Path(args.raster[0]).stem)
+    paths, named = _with_bands(paths, args.bands, list(roles) or _model_roles(args.model))
+    return RasterSource(paths, named, args.unit, Path(args.raster[0]).stem)
 
 
 def _files(name: str) -> list[str]:
@@ -71,10 +72,13 @@ def _files(name: str) -> list[str]:
     return [str(item.resolve()) for item in found]
 
 
-def _with_bands(paths: tuple[str, ...], bands: str, model: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _model_roles(model: str) -> list[str]:
     from geomm_engine.encoders.registry import find_model
 
-    wanted = [band.role for band in find_model(model).card.bands]
+    return [band.role for band in find_model(model).card.bands]
+
+
+def _with_bands(paths: tuple[str, ...], bands: str, wanted: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     parts = [part.strip() for part in bands.split(",") if part.strip()]
     pairs = [
         part.split("=", 1) if "=" in part else [role, part] for role, part in zip_longest(wanted, parts, fillvalue="")

@@ -21,6 +21,7 @@ _STAGES = {
     "write": "writing files",
     "draw": "drawing the sample",
     "evaluate": "reading images",
+    "chips": "cutting chips",
     "read": "reading rasters",
     "teach": "asking the teacher",
     "train": "training",

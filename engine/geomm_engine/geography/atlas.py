@@ -18,7 +18,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from shapely import Geometry
+from shapely import Geometry, affinity
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import AreaError
@@ -34,6 +34,7 @@ TRANSFORM = Affine(STEP_DEG, 0.0, -180.0, 0.0, -STEP_DEG, 90.0)
 """The world in quarter degrees, north-west corner first."""
 
 _NEAR_DEG = 1.5
+_SOUTHERNMOST_DEG = -89.9
 _FEW = 4
 
 
@@ -72,8 +73,8 @@ def _tree() -> shapely.STRtree:
 
 def country_at(lat: float, lon: float) -> str:
     """The country of a place, the nearest one within 1.5° (outlines are coarse), or "" on the open sea."""
-    place = shapely.Point((lon + 180.0) % 360.0 - 180.0, lat)
-    inside = _tree().query(place, predicate="within")
+    place = shapely.Point((lon + 180.0) % 360.0 - 180.0, max(lat, _SOUTHERNMOST_DEG))
+    inside = _tree().query(place, predicate="intersects")
     if len(inside):
         return countries()[int(inside[0])].name
     near = _tree().query_nearest(place, max_distance=_NEAR_DEG, all_matches=False)
@@ -100,7 +101,7 @@ def find_country(text: str) -> Country:
 
 def inside(outline: Geometry) -> NDArray[np.bool_]:
     """(720, 1440) bool: the quarter degrees that a polygon in degrees touches; longitudes may run on beyond 180°."""
-    shifted = [shapely.transform(outline, lambda xy, turn=turn: xy + [turn, 0.0]) for turn in (-360.0, 0.0, 360.0)]
+    shifted = [affinity.translate(outline, turn) for turn in (-360.0, 0.0, 360.0)]
     return np.asarray(rasterize(shifted, SHAPE_YX, transform=TRANSFORM, all_touched=True, dtype="uint8"), dtype=bool)
 
 
@@ -134,4 +135,5 @@ def row_area_km2() -> Values:
 def pixel_centres() -> tuple[Values, Values]:
     """(720,) latitudes and (1440,) longitudes of the middles of the quarter degrees."""
     rows, cols = SHAPE_YX
-    return 90.0 - (np.arange(rows) + 0.5) * STEP_DEG, -180.0 + (np.arange(cols) + 0.5) * STEP_DEG
+    lat, lon = 90.0 - (np.arange(rows) + 0.5) * STEP_DEG, -180.0 + (np.arange(cols) + 0.5) * STEP_DEG
+    return np.asarray(lat, np.float64), np.asarray(lon, np.float64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,19 +20,18 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from shapely import Geometry
 
 from geomm_engine.contract import Area, ErrorCode, Level, Note, RasterSource
 from geomm_engine.errors import RasterError
 from geomm_engine.geography.expert_card import ExpertCard
 from geomm_engine.grid import PixelGrid, Window
 from geomm_engine.pipeline import area as areas
-from geomm_engine.raster.ground import GroundScale
+from geomm_engine.raster.ground import GroundScale, to_geographic
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import RasterReader
-from geomm_engine.raster.resample import cut
 from geomm_engine.raster.source import Stack, describe, unreadable
 
 ROLES = ("red", "green", "blue")
@@ -42,7 +42,6 @@ MOST_TILES = 25
 GUESSES = 5
 """So many ground sizes are tried for a picture that does not say its own."""
 _SLACK = 1.25
-_HALF_FILLED = 0.5
 _LOCAL = CRS.from_proj4("+proj=laea +lat_0=0 +lon_0=0 +ellps=WGS84 +units=m")
 
 
@@ -59,16 +58,6 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """``image`` (3, px, px) float32, display values 0–1; ``offset_km``: east and north of the extent's centre."""
-
-    image: NDArray[np.float32]
-    valid_share: float
-    scale: Scale
-    offset_km: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class Extent:
     """What is looked at, in pixels of the raster, and the ground size of a pixel at its middle in metres (height, width)."""
 
@@ -77,6 +66,10 @@ class Extent:
     height: float
     width: float
     pixel_m_yx: tuple[float, float]
+
+    @property
+    def middle_yx(self) -> tuple[float, float]:
+        return self.y + self.height / 2, self.x + self.width / 2
 
     @property
     def size_km_yx(self) -> tuple[float, float]:
@@ -99,7 +92,7 @@ class Picture:
     radiometry: Radiometry
     extent: Extent
     ground: GroundScale | None
-    inside: areas.Geometry | None
+    inside: Geometry | None
     own_place: tuple[float, float] | None
     notes: tuple[Note, ...]
 
@@ -108,12 +101,14 @@ class Picture:
         found = self.ground.pixel_m_yx(y, x) if self.ground else None
         return found or self.extent.pixel_m_yx
 
+    def place_of(self, y: float, x: float) -> tuple[float, float] | None:
+        """Latitude and longitude of a place of the raster by its georeference, None where it is not on the Earth."""
+        return _place(self.stack.grid, y, x)
+
     def resized(self, gsd_m: float) -> Picture:
         """The same picture, taken as having pixels of another ground size."""
         extent = Extent(self.extent.y, self.extent.x, self.extent.height, self.extent.width, (gsd_m, gsd_m))
-        return Picture(
-            self.reader, self.stack, self.radiometry, extent, None, self.inside, self.own_place, self.notes
-        )
+        return Picture(self.reader, self.stack, self.radiometry, extent, None, self.inside, self.own_place, self.notes)
 
 
 @contextmanager
@@ -142,7 +137,7 @@ def open_picture(source: RasterSource, area: Area, gsd_m: float) -> Iterator[Pic
             inside = areas.to_pixels(area, stack.grid) if has_place else None
             ground = GroundScale(stack.grid) if has_place and not gsd_m else None
             extent = _extent(stack.grid, inside, ground, gsd_m)
-            place = _place(stack.grid, extent) if has_place else None
+            place = _place(stack.grid, *extent.middle_yx) if has_place else None
             if not has_place and not gsd_m:
                 notes = (_unknown_size_note(), *notes)
             yield Picture(reader, stack, radiometry, extent, ground, inside, place, notes)
@@ -153,7 +148,9 @@ def open_picture(source: RasterSource, area: Area, gsd_m: float) -> Iterator[Pic
 def _described(source: RasterSource, gsd_m: float, folder: Path) -> tuple[Stack, bool]:
     """The layer's stack, and whether it says where it lies; one that does not is put on a plane of its own."""
     try:
-        return describe(source), True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return describe(source), True
     except RasterError as problem:
         if problem.code not in (ErrorCode.RASTER_NO_GEOREFERENCE, ErrorCode.RASTER_NOT_ON_EARTH):
             raise
@@ -163,12 +160,14 @@ def _described(source: RasterSource, gsd_m: float, folder: Path) -> tuple[Stack,
 
 def _on_a_plane(path: str, gsd_m: float, target: Path) -> str:
     try:
-        with rasterio.open(path) as dataset:
-            size = dataset.width * gsd_m, dataset.height * gsd_m
-        rasterio.shutil.copy(path, target, driver="VRT")
-        with rasterio.open(target, "r+") as plane:
-            plane.crs = _LOCAL
-            plane.transform = Affine(gsd_m, 0.0, -size[0] / 2, 0.0, -gsd_m, size[1] / 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as dataset:
+                size = dataset.width * gsd_m, dataset.height * gsd_m
+            rasterio.shutil.copy(path, target, driver="VRT")
+            with rasterio.open(target, "r+") as plane:
+                plane.crs = _LOCAL
+                plane.transform = Affine(gsd_m, 0.0, -size[0] / 2, 0.0, -gsd_m, size[1] / 2)
     except (RasterioError, shutil.Error, OSError) as problem:
         raise unreadable(path, problem) from problem
     return str(target)
@@ -193,7 +192,7 @@ def _colors(stack: Stack) -> tuple[int, ...]:
     )
 
 
-def _extent(grid: PixelGrid, inside: areas.Geometry | None, ground: GroundScale | None, gsd_m: float) -> Extent:
+def _extent(grid: PixelGrid, inside: Geometry | None, ground: GroundScale | None, gsd_m: float) -> Extent:
     height, width = grid.shape_yx
     top, left, bottom, right = 0.0, 0.0, float(height), float(width)
     if inside is not None:
@@ -208,11 +207,8 @@ def _extent(grid: PixelGrid, inside: areas.Geometry | None, ground: GroundScale 
     return Extent(top, left, bottom - top, right - left, size)
 
 
-def _place(grid: PixelGrid, extent: Extent) -> tuple[float, float] | None:
-    from geomm_engine.raster.ground import to_geographic
-
-    x, y = grid.transform @ (extent.x + extent.width / 2, extent.y + extent.height / 2)
-    lon, lat = to_geographic(grid.crs_wkt).transform(x, y)
+def _place(grid: PixelGrid, y: float, x: float) -> tuple[float, float] | None:
+    lon, lat = to_geographic(grid.crs_wkt).transform(*(grid.transform @ (x, y)))
     return (float(lat), (float(lon) + 180.0) % 360.0 - 180.0) if math.isfinite(lat) and math.isfinite(lon) else None
 
 
@@ -285,7 +281,9 @@ def tile_windows(picture: Picture, scale: Scale) -> list[Window]:
     for y in _starts(extent.height, row_height, MOST_TILES):
         top = extent.y + y
         pixel_m = picture.pixel_m_yx(top + row_height / 2, middle_x)
-        height, width = (min(size, side_m / at) for size, at in zip((extent.height, extent.width), pixel_m, strict=True))
+        height, width = (
+            min(size, side_m / at) for size, at in zip((extent.height, extent.width), pixel_m, strict=True)
+        )
         top = min(max(top + (row_height - height) / 2, extent.y), extent.y + extent.height - height)
         found += [Window(top, extent.x + x, height, width) for x in _starts(extent.width, width, MOST_TILES)]
     if len(found) <= MOST_TILES:
@@ -297,40 +295,6 @@ def tile_windows(picture: Picture, scale: Scale) -> list[Window]:
 def _starts(whole: float, part: float, most: int) -> Sequence[float]:
     count = min(most, max(1, round(2 * (whole - part) / part) + 1))
     return [float(start) for start in np.linspace(0.0, whole - part, count)] if count > 1 else [(whole - part) / 2]
-
-
-def read_tile(picture: Picture, window: Window, scale: Scale) -> Tile:
-    """Read and average one tile down to the scale.
-
-    Raises:
-        RasterError: its pixels cannot be read.
-    """
-    step = max(1, math.floor(min(window.height, window.width) / scale.tile_px))
-    y, x = math.floor(window.y / step) - 1, math.floor(window.x / step) - 1
-    bottom, right = math.ceil((window.y + window.height) / step) + 1, math.ceil((window.x + window.width) / step) + 1
-    block = picture.reader.read(y, x, bottom - y, right - x, step)
-    valid = block.valid
-    if picture.inside is not None:
-        valid = valid & _inside(picture, (y, x), valid.shape, step)
-    values = picture.radiometry.apply(block.values)
-    own = Window(window.y / step - y, window.x / step - x, window.height / step, window.width / step)
-    image, share = cut(values, valid, own, scale.tile_px)
-    extent = picture.extent
-    middle = window.y + window.height / 2, window.x + window.width / 2
-    pixel_m = picture.pixel_m_yx(*middle)
-    east = (middle[1] - extent.x - extent.width / 2) * pixel_m[1] / 1000
-    north = -(middle[0] - extent.y - extent.height / 2) * extent.pixel_m_yx[0] / 1000
-    return Tile(np.clip(image, 0, 1), share, scale, (east, north))
-
-
-def _inside(picture: Picture, start: tuple[int, int], shape: tuple[int, ...], step: int) -> NDArray[np.bool_]:
-    transform = picture.stack.grid.transform @ Affine.scale(step) @ Affine.translation(start[1], start[0])
-    return areas.pixels_inside(picture.inside, transform, (shape[0], shape[1]))
-
-
-def is_filled(tile: Tile) -> bool:
-    """Whether there is enough data in a tile to look at."""
-    return tile.valid_share >= _HALF_FILLED
 
 
 def _unknown_size_note() -> Note:

@@ -132,10 +132,15 @@ def _sheet(
     figure.text(0.012, 1 - 0.1 / height, title, fontsize=13, fontweight="bold", color=INK, va="top")
     figure.text(0.012, 1 - 0.36 / height, subtitle, fontsize=8.5, color=PALE, va="top")
     yield image, map_, side
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG of 256 colours, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     draft = Draft.beside(path)
     try:
         picture = _with_palette(_pixels(figure))

@@ -20,13 +20,13 @@ STRENGTHS = ("none", "very weak", "weak", "moderate", "clear", "strong", "very s
 
 def class_raster_style(categories: Sequence[Category]) -> str:
     """A palette with class names; pixels without a category are not drawn."""
-    renderer = _raster_renderer("paletted")
+    renderer = raster_renderer("paletted")
     palette = ElementTree.SubElement(renderer, "colorPalette")
     for category in categories:
         ElementTree.SubElement(
             palette, "paletteEntry", value=str(category.value), color=category.color, label=category.name, alpha="255"
         )
-    return _raster_document(renderer, is_smooth=False)
+    return raster_document(renderer, is_smooth=False)
 
 
 def score_raster_style(
@@ -51,7 +51,7 @@ def class_tile_style(categories: Sequence[Category], field: str = "class") -> st
             rows, "category", render="true", symbol=str(place), value=category.name, type="string", label=category.name
         )
         _add_fill(symbols, str(place), category.color, alpha=150, outline_alpha=90)
-    return _document([renderer])
+    return document([renderer])
 
 
 def score_tile_style(low: float, high: float, *, threshold: float, field: str = "score") -> str:
@@ -69,14 +69,12 @@ def score_tile_style(low: float, high: float, *, threshold: float, field: str = 
         )
         is_shown = place > 0
         _add_fill(symbols, str(place), color, alpha=130 if is_shown else 0, outline_alpha=220 if is_shown else 0)
-    return _document([renderer])
+    return document([renderer])
 
 
 def _ramp_style(low: float, high: float, ramp: Sequence[str], labels: Sequence[str], fade_below: float | None) -> str:
     high = high if high > low else low + 1e-6
-    renderer = _raster_renderer(
-        "singlebandpseudocolor", classificationMin=_number(low), classificationMax=_number(high)
-    )
+    renderer = raster_renderer("singlebandpseudocolor", classificationMin=_number(low), classificationMax=_number(high))
     shader = ElementTree.SubElement(
         ElementTree.SubElement(renderer, "rastershader"), "colorrampshader", colorRampType="INTERPOLATED",
         classificationMode="2", clip="0", minimumValue=_number(low), maximumValue=_number(high), labelPrecision="4",
@@ -84,7 +82,7 @@ def _ramp_style(low: float, high: float, ramp: Sequence[str], labels: Sequence[s
     for stop, color, label in zip(_stops(low, high, len(ramp)), ramp, labels, strict=True):
         alpha = 0 if fade_below is not None and stop < fade_below else 255
         ElementTree.SubElement(shader, "item", value=_number(stop), color=color, label=label, alpha=str(alpha))
-    return _raster_document(renderer, is_smooth=True)
+    return raster_document(renderer, is_smooth=True)
 
 
 def _stops(low: float, high: float, count: int) -> list[float]:
@@ -95,12 +93,14 @@ def _number(value: float) -> str:
     return f"{value:.9g}"
 
 
-def _raster_renderer(kind: str, **attributes: str) -> ElementTree.Element:
+def raster_renderer(kind: str, **attributes: str) -> ElementTree.Element:
+    """An empty ``rasterrenderer`` of band 1, unless the attributes say otherwise."""
     fixed = {"type": kind, "band": "1", "opacity": "1", "alphaBand": "-1", "nodataColor": ""}
     return ElementTree.Element("rasterrenderer", {**fixed, **attributes})
 
 
-def _raster_document(renderer: ElementTree.Element, *, is_smooth: bool) -> str:
+def raster_document(renderer: ElementTree.Element, *, is_smooth: bool) -> str:
+    """The QML of a raster layer with this renderer."""
     pipe = ElementTree.Element("pipe")
     provider = ElementTree.SubElement(pipe, "provider")
     ElementTree.SubElement(
@@ -113,7 +113,7 @@ def _raster_document(renderer: ElementTree.Element, *, is_smooth: bool) -> str:
     smoothing = ElementTree.SubElement(pipe, "rasterresampler", maxOversampling="2")
     if is_smooth:
         smoothing.set("zoomedInResampler", "bilinear")
-    return _document([pipe])
+    return document([pipe])
 
 
 def _vector_renderer(kind: str, field: str) -> ElementTree.Element:
@@ -137,10 +137,10 @@ def _add_fill(symbols: ElementTree.Element, name: str, color: str, *, alpha: int
         "outline_width_unit": "MM",
         "joinstyle": "miter",
     }
-    _add_options(layer, options)
+    add_options(layer, options)
 
 
-def _add_options(layer: ElementTree.Element, options: Mapping[str, str]) -> None:
+def add_options(layer: ElementTree.Element, options: Mapping[str, str]) -> None:
     """Twice, as QGIS does: ``Option`` since 3.22, ``prop`` before."""
     group = ElementTree.SubElement(layer, "Option", type="Map")
     for name, value in options.items():
@@ -149,8 +149,14 @@ def _add_options(layer: ElementTree.Element, options: Mapping[str, str]) -> None
         ElementTree.SubElement(layer, "prop", k=name, v=value)
 
 
-def _document(parts: Sequence[ElementTree.Element]) -> str:
-    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
+def document(parts: Sequence[ElementTree.Element]) -> str:
+    """The QML of a layer with these parts; a part with labels switches them on."""
+    has_labels = any(part.tag == "labeling" for part in parts)
+    root = ElementTree.Element(
+        "qgis", version="3.22.0", styleCategories="Symbology|Labeling" if has_labels else "Symbology"
+    )
+    if has_labels:
+        root.set("labelsEnabled", "1")
     root.extend(parts)
     ElementTree.indent(root)
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
