@@ -148,6 +148,10 @@ class ClassifyPanel(QWidget):
     def classes(self) -> Tuple[contract.ClassEntry, ...]:
         return self.table.entries()
 
+    def words(self) -> Tuple[str, ...]:
+        """Names that stand for themselves: a class with other words may have any name."""
+        return tuple(entry.name for entry in self.classes() if not entry.is_negative and not entry.synonyms)
+
     def options(self) -> Dict[str, bool]:
         """As the fields of ClassifyParams."""
         return {

@@ -106,6 +106,9 @@ class GeommDock(QgsDockWidget):
         self.engine_page.engine_made.connect(self.look_again)
         self.engine_page.look_again_asked.connect(self.look_again)
         self.classify.changed.connect(self._enable)
+        self.target.words = self._asked_words
+        for signal in (self.classify.changed, self.search.text.textChanged, self.tabs.currentChanged):
+            signal.connect(self.target.refresh)
         self.classify.asked.connect(self._classify)
         self.classify.export_asked.connect(self.exporter.export_tiles)
         self.search.asked.connect(self._search)
@@ -117,6 +120,11 @@ class GeommDock(QgsDockWidget):
         self.runs_list.shown.connect(self._show_run)
         self.runs_list.repeat_asked.connect(lambda run_id: self._with_run(run_id, self.session.repeat))
         self.runs_list.remove_asked.connect(self._remove_run)
+
+    def _asked_words(self) -> "tuple[str, ...]":
+        """What the tab that is open asks for; a tab that asks for no words gives none."""
+        panel = self.tabs.currentWidget()
+        return panel.words() if panel in (self.classify, self.search) else ()
 
     def _connect_session(self) -> None:
         session = self.session

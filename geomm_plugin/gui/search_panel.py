@@ -139,6 +139,10 @@ class SearchPanel(QWidget):
     def query(self) -> "tuple[str, str]":
         return self.text.text().strip(), self.not_text.text().strip()
 
+    def words(self) -> "tuple[str, ...]":
+        """The sentence, once there is one."""
+        return tuple(text for text in self.query()[:1] if text)
+
     def problem(self) -> str:
         """Why there can be no search, "" if there can."""
         return "" if self.query()[0] else self.tr("Type what to look for, such as “solar farm”.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
@@ -54,6 +54,8 @@ class TargetPanel(QWidget):
         column.setSpacing(look.GAP)
         column.addLayout(grid)
         column.addWidget(self.line)
+        self.words: Callable[[], Tuple[str, ...]] = tuple
+        """What is asked now: a word that the model has not learned is said before the run."""
         self._connect()
 
     def _connect(self) -> None:
@@ -119,7 +121,9 @@ class TargetPanel(QWidget):
         if not chosen:
             self.line.show_idle("")
             return None
-        return contract.PreflightParams(chosen[0].source, self.model, area, device=self._session.settings.device)
+        return contract.PreflightParams(
+            chosen[0].source, self.model, area, words=self.words(), device=self._session.settings.device
+        )
 
     def _on_arrived(self, result: contract.PreflightResult) -> None:
         more = max(0, self._target_count() - 1)

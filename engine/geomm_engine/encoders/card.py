@@ -18,7 +18,7 @@ from geomm_engine.contract import ContractError, ErrorCode, ModelSummary, decode
 from geomm_engine.errors import ModelError
 
 CARD_FILE = "card.json"
-TEXT_ROLES = ("text", "tokenizer")
+TEXT_ROLES = ("text", "tokenizer", "words")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Licence:
 
 @dataclass(frozen=True)
 class CardFile:
-    """``role``: "image" and "text" (ONNX graphs), "tokenizer", "weights" (safetensors of both towers, for torch), "location"
+    """``role``: "image" and "text" (ONNX graphs), "tokenizer", "words" (JSON: what was learned),
+    "weights" (safetensors of the image tower, for torch), "location"
     (safetensors of the tower that knows places).
     """
 
@@ -300,7 +301,10 @@ class ModelFolder:
         return ModelError(ErrorCode.MODEL_INVALID, text, cure, model=self.card.id)
 
     def has_file(self, role: str) -> bool:
-        return any(item.role == role for item in self.card.files)
+        """Whether ``file`` would find one."""
+        if any(item.role == role for item in self.card.files):
+            return True
+        return self.text_folder is not None and role in TEXT_ROLES and self.text_folder.has_file(role)
 
     def _checked(self, item: CardFile) -> Path:
         path = self.path / item.path

@@ -18,7 +18,7 @@ from geomm_engine.contract import ContractError, ErrorCode, decode
 from geomm_engine.encoders.card import ModelFolder, settings_of
 from geomm_engine.encoders.published_towers import TOWERS, load_published_tower
 from geomm_engine.errors import ModelError
-from geomm_engine.networks.image_tower import ImageTower
+from geomm_engine.networks.scene_tower import SceneTower
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowersSettings
 
 _FIRST_BATCH = 512
@@ -39,14 +39,21 @@ def load_image_tower(folder: ModelFolder) -> nn.Module:
     path = folder.file("weights")
     try:
         settings = decode(TwoTowersSettings, settings_of(card), "architecture")
-        tower = ImageTower(settings.image)
-        weights = {
-            name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()
-        }
-        tower.load_state_dict(weights)
+        tower = SceneTower(settings.image)
+        tower.load_state_dict(_unpacked(load_file(path)))
     except (ContractError, SafetensorError, RuntimeError, ValueError) as problem:
         raise _invalid(folder, f"{path.name} cannot be used: {problem}") from problem
     return tower.eval().requires_grad_(False)
+
+
+def _unpacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Single precision again: halves widened, bytes times the "name.scale" beside them."""
+    scales = {name.removesuffix(".scale") for name in stored if name.endswith(".scale")}
+    return {
+        name: value.float() * stored[f"{name}.scale"] if name in scales else value.float()
+        for name, value in stored.items()
+        if not name.endswith(".scale")
+    }
 
 
 def _invalid(folder: ModelFolder, problem: str) -> ModelError:

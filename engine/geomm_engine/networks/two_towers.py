@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geomm_engine.networks.image_tower import ImageTower, ImageTowerSettings
+from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
 from geomm_engine.networks.text_tower import TextTower, TextTowerSettings
 
-ARCHITECTURE = "two-towers-1"
+ARCHITECTURE = "two-towers-2"
 LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
 class TwoTowersSettings:
-    image: ImageTowerSettings = field(default_factory=ImageTowerSettings)
+    image: SceneTowerSettings = field(default_factory=SceneTowerSettings)
     text: TextTowerSettings = field(default_factory=TextTowerSettings)
 
 
@@ -27,7 +27,7 @@ class TwoTowers(nn.Module):
 
     def __init__(self, settings: TwoTowersSettings) -> None:
         super().__init__()
-        self.image = ImageTower(settings.image)
+        self.image = SceneTower(settings.image)
         self.text = TextTower(settings.text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 

@@ -27,13 +27,16 @@ from geomm_engine.contract import (
 )
 from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
 from geomm_engine.errors import RasterError, writing
-from geomm_engine.grid import Chunk
+from geomm_engine.grid import Chunk, TileGrid
 from geomm_engine.pipeline import mapping
 from geomm_engine.pipeline.embed import EmbedRun, cache_folder
 from geomm_engine.pipeline.mapping import MARGIN, Region, RegionData
+from geomm_engine.pipeline.place_prior import PriorField, prior_field
 from geomm_engine.pipeline.prepare import Prepared, prepare
+from geomm_engine.pipeline.words import class_remarks
 from geomm_engine.progress import Job, Partial, Progress, Stopwatch
 from geomm_engine.scoring.class_list import checked, with_colors
+from geomm_engine.scoring.location_prior import with_prior
 from geomm_engine.scoring.prompts import Prompt, class_prompts, phrase_vector
 from geomm_engine.scoring.propagation import propagate
 from geomm_engine.scoring.zero_shot import probabilities, reject_scores
@@ -84,7 +87,7 @@ def _embed_params(params: ClassifyParams) -> EmbedParams:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Everything that turns vectors into class probabilities; knows no file."""
+    """Everything that turns vectors into class probabilities; knows no file but that of a prior."""
 
     prompts: tuple[Prompt, ...]
     entries: tuple[ClassEntry, ...]
@@ -95,6 +98,7 @@ class Scorer:
     text_mean: NDArray[np.float32] | None
     threshold: float
     is_smooth: bool
+    prior: PriorField | None = None
 
     @classmethod
     def for_classes(cls, prepared: Prepared, params: ClassifyParams) -> Scorer:
@@ -111,13 +115,14 @@ class Scorer:
         return cls(
             prompts=prompts,
             entries=entries,
-            remarks=remarks,
+            remarks=(*remarks, *class_remarks(prepared.folder, entries)),
             logit_scale=card.scoring.logit_scale,
             logit_bias=card.scoring.logit_bias,
             reference_mean=card.reference_mean(),
             text_mean=alone,
             threshold=threshold if params.has_unknown else -np.inf,
             is_smooth=params.is_smooth,
+            prior=prior_field(params.prior, prompts, prepared.folder, card.scoring.logit_scale),
         )
 
     @property
@@ -131,8 +136,11 @@ class Scorer:
         positives = iter(range(1, len(self.prompts) + 1))
         return np.array([UNKNOWN.value if p.is_negative else next(positives) for p in self.prompts], dtype=np.uint8)
 
-    def score(self, data: RegionData) -> NDArray[np.float32]:
-        """(rows, cols, prompt + 1) float32 for a region with its margin: probabilities, then the reject score."""
+    def score(self, grid: TileGrid, region: Region, data: RegionData) -> NDArray[np.float32]:
+        """(rows, cols, prompt + 1) float32 for a region with its margin: probabilities, then the reject score.
+
+        The prior comes last: what similar tiles agree on is evidence, and is weighed once against each place.
+        """
         table = np.zeros((*data.present.shape, len(self.prompts) + 1), dtype=np.float32)
         cells = np.argwhere(data.present).astype(np.int64)
         if len(cells):
@@ -140,6 +148,8 @@ class Scorer:
             shares = probabilities(vectors, self.prompts, self.logit_scale, self.logit_bias)
             if self.is_smooth:
                 shares = propagate(shares, vectors, cells)
+            if self.prior is not None:
+                shares = with_prior(shares, self.prior.at(grid, region)[data.present], self.prior.strength)
             rejects = reject_scores(vectors, self.prompts, self.reference_mean, self.text_mean)
             table[data.present] = np.concatenate([shares, rejects[:, None]], axis=1)
         return table
@@ -194,7 +204,7 @@ class Drawing:
             watch = Stopwatch("map", sum(region.rows * region.cols for region in todo))
             for region in todo:
                 data = mapping.read_region(self._run.index, region, self._run.chunks)
-                table = self._scorer.score(data)
+                table = self._scorer.score(self._grid, region, data)
                 self._write_tiles(tiles, region, data, table)
                 yield watch.step(0)
                 for strip in mapping.strips(self._grid, region, data, table, self._run.area):
@@ -274,7 +284,7 @@ class Drawing:
         )
 
     def _notes(self, shares: Sequence[ClassShare]) -> list[Note]:
-        notes = []
+        notes = list(self._scorer.prior.notes()) if self._scorer.prior else []
         unknown = next((item.share for item in shares if item.value == UNKNOWN.value), 0.0)
         if unknown > 0.5:
             text = f"{unknown:.0%} of the area fits none of the classes and is marked unknown: add classes for what is there."
@@ -299,7 +309,7 @@ def _preview(run: EmbedRun, scorer: Scorer, params: ClassifyParams) -> Job[None]
         chunks = done & set(run.chunks)
         for region in mapping.regions(grid, chunks):
             data = mapping.read_region(run.index, region, chunks)
-            for strip in mapping.strips(grid, region, data, scorer.score(data), run.area):
+            for strip in mapping.strips(grid, region, data, scorer.score(grid, region, data), run.area):
                 value, _ = scorer.decide(strip.values)
                 value[~strip.is_drawn] = 0
                 writer.write(strip.y, strip.x, value[None])
@@ -340,5 +350,6 @@ def _provenance(prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> P
             "reject_threshold": scorer.threshold if np.isfinite(scorer.threshold) else "off",
             "is_smooth": scorer.is_smooth,
             "negatives": ", ".join(entry.name for entry in scorer.entries if entry.is_negative),
-        },
+        }
+        | ({"prior": scorer.prior.text} if scorer.prior else {}),
     )

@@ -10,6 +10,7 @@ from geomm_engine.index.store import EmbeddingIndex
 from geomm_engine.pipeline import area as areas
 from geomm_engine.pipeline.embed import index_folder, known_speed, tile_count
 from geomm_engine.pipeline.prepare import Prepared, prepare
+from geomm_engine.pipeline.words import word_remarks
 
 _ORDER = {Level.RED: 0, Level.AMBER: 1, Level.GREEN: 2}
 
@@ -29,7 +30,8 @@ def preflight(params: PreflightParams) -> PreflightResult:
     chunks = areas.chunks_touching(prepared.grid, shape)
     total = sum(tile_count(prepared.grid, chunk) for chunk in chunks)
     tiles_done = sum(tile_count(prepared.grid, chunk) for chunk in chunks if chunk in done)
-    notes = tuple(sorted(prepared.notes, key=lambda note: _ORDER[note.level]))
+    found = (*prepared.notes, *word_remarks(prepared.folder, params.words))
+    notes = tuple(sorted(found, key=lambda note: _ORDER[note.level]))
     return PreflightResult(
         level=notes[0].level if notes else Level.GREEN,
         notes=notes,

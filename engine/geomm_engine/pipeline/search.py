@@ -36,6 +36,7 @@ from geomm_engine.pipeline import mapping
 from geomm_engine.pipeline.embed import EmbedRun
 from geomm_engine.pipeline.mapping import MARGIN, Region
 from geomm_engine.pipeline.prepare import prepare
+from geomm_engine.pipeline.words import word_remarks
 from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.scoring.prompts import query_vector
 from geomm_engine.scoring.zero_shot import similarity_scores
@@ -60,6 +61,7 @@ class Query:
     wanted: NDArray[np.float32]
     unwanted: NDArray[np.float32] | None
     background: tuple[float, float]
+    remarks: tuple[Note, ...] = ()
 
     @classmethod
     def of(cls, folder: ModelFolder, text: str, not_text: str, is_exact_text: bool) -> Query:
@@ -70,7 +72,7 @@ class Query:
         if not_text.strip():
             unwanted = query_vector(encoder.embed_texts, not_text, templates, is_exact_text=is_exact_text)
         background = card.scoring.background_similarity_mean, card.scoring.background_similarity_std
-        return cls(text, not_text, wanted, unwanted, background)
+        return cls(text, not_text, wanted, unwanted, background, word_remarks(folder, (text.strip(),)))
 
     def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return similarity_scores(vectors, self.wanted, self.unwanted, *self.background)
@@ -212,8 +214,8 @@ def _draw(
 
 def _remarks(query: Query, scored: ScoredCells) -> list[Note]:
     best = float(scored.scores.max())
-    if best >= _WEAK_SCORE:
-        return []
+    if query.remarks or best >= _WEAK_SCORE:
+        return list(query.remarks)
     text = (
         f"Even the best tile hardly fits “{query.text}” (score {best:.1f}; what fits reaches 2 and more). "
         "It may not be here, or the model has not learned the word: try another wording."

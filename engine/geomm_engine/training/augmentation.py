@@ -146,6 +146,53 @@ def _grain(images: Tensor, random: np.random.Generator) -> Tensor:
     return images + noise * _uniform(random, 0.0, 0.03, len(images), 1, 1, 1)
 
 
-def ground_jitter(gsd_m: Tensor, octaves: float, random: np.random.Generator) -> Tensor:
-    """The ground pixel as a layer's metadata might have it: off by up to ± ``octaves`` powers of two."""
-    return gsd_m * torch.exp(_uniform(random, -octaves, octaves, len(gsd_m)) * math.log(2.0))
+def ground_jitter(
+    gsd_m: Tensor, octaves: float, random: np.random.Generator, *, lie_share: float = 0.0, lie_octaves: float = 0.0
+) -> Tensor:
+    """The ground pixel as metadata might have it: off by up to ± ``octaves`` powers of two, for some by ``lie_octaves``."""
+    most = torch.full_like(gsd_m, octaves)
+    most[_some(random, len(gsd_m), lie_share)] = lie_octaves
+    return gsd_m * torch.exp(_uniform(random, -1.0, 1.0, len(gsd_m)) * most * math.log(2.0))
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Rows of a batch with the row each was mixed with (its own, where it was not) and its own share of the pixels."""
+
+    partner: NDArray[np.int64]
+    share: Tensor
+
+
+def mix(images: Tensor, sets: NDArray[np.int64], chance: float, random: np.random.Generator) -> tuple[Tensor, Mix]:
+    """Mixup (Zhang et al. 2018) or cutmix (Yun et al. 2019) of some pictures with others of the same set.
+
+    Args:
+        images: (n, band, h, w).
+        sets: (n,) number of each picture's set.
+        chance: share of the pictures that are mixed.
+        random: source of all draws.
+    """
+    count, height, width = len(images), images.shape[2], images.shape[3]
+    partner = np.arange(count)
+    for number in np.unique(sets):
+        rows = np.flatnonzero(sets == number)
+        partner[rows] = random.permutation(rows)
+    is_mixed = random.random(count) < chance
+    is_cut = random.random(count) < 0.5
+    own = random.beta(0.4, 0.4, count)
+    corners = random.random((count, 2))
+    partner[~is_mixed] = np.flatnonzero(~is_mixed)
+    share = np.ones(count)
+    mixed = images.clone()
+    for row in np.flatnonzero(is_mixed):
+        other = images[partner[row]]
+        if is_cut[row]:
+            side = math.sqrt(1.0 - own[row])
+            high, wide = round(side * height), round(side * width)
+            top, left = int(corners[row, 0] * (height - high + 1)), int(corners[row, 1] * (width - wide + 1))
+            mixed[row, :, top : top + high, left : left + wide] = other[:, top : top + high, left : left + wide]
+            share[row] = 1.0 - high * wide / (height * width)
+        else:
+            mixed[row] = own[row] * images[row] + (1.0 - own[row]) * other
+            share[row] = own[row]
+    return mixed, Mix(partner, torch.from_numpy(share).float())

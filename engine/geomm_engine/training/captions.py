@@ -55,12 +55,11 @@ class Captions:
         chosen = self.concept[concept]
         if chosen.sentences and random.random() < SENTENCE_SHARE:
             return str(random.choice(chosen.sentences))
-        template = str(random.choice(self.templates))
-        return template.format(str(random.choice(chosen.words)))
+        return self.in_template(str(random.choice(chosen.words)), random)
 
-    def absent_caption(self, random: np.random.Generator) -> str:
-        """One wording of something that no picture shows."""
-        return str(random.choice(self.templates)).format(str(random.choice(self.absent)))
+    def in_template(self, words: str, random: np.random.Generator) -> str:
+        """These words in one of the templates."""
+        return str(random.choice(self.templates)).format(words)
 
 
 def read_captions(path: Path = CAPTIONS_FILE) -> Captions:

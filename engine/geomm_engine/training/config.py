@@ -16,11 +16,15 @@ from geomm_engine.training.augmentation import Jitter
 RECIPES = Path(__file__).with_name("recipes")
 DRAWN = "drawn"
 CLOUDS = "clouds"
+EARTH_TILES = "earth tiles"
+EARTH_MONTHS = "earth months"
+WORLD = "sentinel-2 world"
 
 
 @dataclass(frozen=True)
 class PictureSource:
-    """``file`` is a zip of class folders, relative to the data folder, "drawn" or "clouds"; ``share`` its part of a batch.
+    """``file`` is a zip of class folders, relative to the data folder, or "drawn", "clouds", "earth tiles", "earth months" or
+    "sentinel-2 world"; ``share`` its part of a batch.
 
     ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
     (drawn pictures that help the others) counts neither for stopping nor on the card. Sets of one ``group`` (their own
@@ -69,7 +73,8 @@ class Schedule:
 
     ``patience`` counts checks without a better text metric; 0 is for ever.
 
-    ``stop_after`` ends a run early, as an interruption would: to be resumed.
+    ``stop_after`` ends a run early, as an interruption would: to be resumed. The convolutional stem learns at
+    ``stem_rate`` times the rate of the rest.
     """
 
     steps: int
@@ -82,6 +87,7 @@ class Schedule:
     stop_after: int = 0
     cool_steps: int = 0
     cool_learning_rate: float = 0.0
+    stem_rate: float = 1.0
 
     @property
     def all_steps(self) -> int:
@@ -142,7 +148,12 @@ class ContrastiveConfig:
     ``cross_set_unsure``: how often a picture is no wrong answer to a concept that its own set never shows.
 
     ``anchor_weight``: weight of the loss that pulls both towers to one learnt vector a class; 0 is contrast alone.
-    ``absent_captions``: captions a batch that no picture of it answers to.
+    ``absent_captions``: captions a batch that no picture of it answers to; ``absent_words_file`` (a JSON object whose keys
+    are OpenStreetMap tags, relative to the data folder) adds words to them.
+    ``start``: a MobileNetV1 file, relative to the data folder, that the stem starts from; "" starts from random numbers.
+    ``frozen_blocks``: blocks of the stem that keep what they started with.
+    ``gsd_lie_share``: pictures whose ground pixel is told wrong by up to ± ``gsd_lie_octaves``, as where metadata lie.
+    ``mix_share``: pictures that are mixed with another of their set, half by mixup and half by cutmix.
     """
 
     id: str
@@ -161,6 +172,12 @@ class ContrastiveConfig:
     cross_set_unsure: float = 0.5
     anchor_weight: float = 0.0
     absent_captions: int = 0
+    absent_words_file: str = ""
+    start: str = ""
+    frozen_blocks: int = 0
+    gsd_lie_share: float = 0.0
+    gsd_lie_octaves: float = 2.5
+    mix_share: float = 0.0
     is_bfloat16: bool = True
     threads: int = 2
     card: CardFacts = field(default_factory=CardFacts)
@@ -197,7 +214,7 @@ def read_config(path: Path) -> ContrastiveConfig:
     """
     try:
         config = decode(ContrastiveConfig, tomllib.loads(path.read_text(encoding="utf-8")), "config")
-    except (OSError, tomllib.TOMLDecodeError, ContractError) as problem:
+    except (OSError, tomllib.TOMLDecodeError, ContractError, ValueError) as problem:
         raise _wrong(path, str(problem)) from problem
     names = {item.name for item in config.pictures}
     bands = config.network.image.bands

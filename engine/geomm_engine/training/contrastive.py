@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.progress import Job, Stopwatch
-from geomm_engine.training.config import ContrastiveConfig, read_config
+from geomm_engine.training.config import ContrastiveConfig, Schedule, read_config
 from geomm_engine.training.data import Batch, Lessons
 from geomm_engine.training.losses import anchor_loss, contrastive_loss
+from geomm_engine.training.mobilenet import read_convolutions
 from geomm_engine.training.pictures import whole
 from geomm_engine.training.run_folder import Check, RunFolder, save_atomically
 from geomm_engine.training.zero_shot import image_vectors, prototypes, top_1
@@ -40,19 +41,27 @@ class TrainingResult:
 class Trainer:
     """One run: its network, averaged network, optimiser, random state and history."""
 
-    def __init__(self, config: ContrastiveConfig, lessons: Lessons, device: str) -> None:
+    def __init__(
+        self, config: ContrastiveConfig, lessons: Lessons, device: str, start: Sequence[tuple[Tensor, Tensor]] = ()
+    ) -> None:
         self.config = config
         self.lessons = lessons
         self.device = torch.device(device)
         torch.manual_seed(config.seed)
         self.random = np.random.default_rng(config.seed)
-        self.network = TwoTowers(config.network).to(self.device)
+        self.network = TwoTowers(config.network)
+        if start:
+            # Pictures of their own: the batches of the run do not depend on where it starts from.
+            images = lessons.batch(np.random.default_rng(config.seed + 1)).images
+            self.network.image.stem.start_from(start, images)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self._wake()
         self.average = deepcopy(self.network).requires_grad_(False).eval()
         self.anchors = nn.Parameter(
             torch.randn(len(lessons.classes), config.network.image.dim, device=self.device) * 0.1
         )
-        groups = _groups(self.network, config.schedule.weight_decay)
-        groups.append({"params": [self.anchors], "weight_decay": 0.0})
+        groups = _groups(self.network, config.schedule)
+        groups.append({"params": [self.anchors], "weight_decay": 0.0, "rate": 1.0})
         self.optimiser = torch.optim.AdamW(groups, lr=config.schedule.learning_rate)
         self.step = 0
         self.history: list[Check] = []
@@ -64,8 +73,8 @@ class Trainer:
     def learn(self, batch: Batch) -> float:
         """One step; gives the loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.schedule.rate_at(self.step)
-        self.network.train()
+            group["lr"] = self.config.schedule.rate_at(self.step) * group["rate"]
+        self._wake()
         loss = self.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -76,6 +85,11 @@ class Trainer:
         value = float(loss.detach())
         self.losses.append(value)
         return value
+
+    def _wake(self) -> None:
+        """Ready to learn, but for the frozen part of the stem."""
+        self.network.train()
+        self.network.image.stem.freeze(self.config.frozen_blocks)
 
     def loss(self, batch: Batch) -> Tensor:
         images = batch.images.to(self.device, memory_format=torch.channels_last)
@@ -88,8 +102,9 @@ class Trainer:
             return loss
         labels, shows, sets = (item.to(self.device) for item in (batch.labels, batch.shows, self.lessons.set_of_class))
         anchors = functional.normalize(self.anchors, dim=1)
+        mixed_in = (batch.other_labels.to(self.device), batch.own_share.to(self.device))
         return loss + self.config.anchor_weight * anchor_loss(
-            image_vector, text_vector, anchors, self.network.scale, labels, sets, shows
+            image_vector, text_vector, anchors, self.network.scale, labels, sets, shows, mixed_in
         )
 
     def _follow(self) -> None:
@@ -151,11 +166,18 @@ class Trainer:
         self.history = [Check(**item) for item in json.loads(state["history"])]
 
 
-def _groups(network: TwoTowers, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels decay; norms, biases, positions and the scale do not."""
-    decaying = [item for item in network.parameters() if item.ndim >= 2]
-    others = [item for item in network.parameters() if item.ndim < 2]
-    return [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _groups(network: TwoTowers, schedule: Schedule) -> list[dict[str, object]]:
+    """Matrices and kernels decay; norms, biases, positions and the scale do not. The stem has a rate of its own."""
+    groups: list[dict[str, object]] = []
+    for is_stem, rate in ((True, schedule.stem_rate), (False, 1.0)):
+        own = [
+            item
+            for name, item in network.named_parameters()
+            if item.requires_grad and name.startswith("image.stem.") == is_stem
+        ]
+        groups.append({"params": [x for x in own if x.ndim >= 2], "weight_decay": schedule.weight_decay, "rate": rate})
+        groups.append({"params": [x for x in own if x.ndim < 2], "weight_decay": 0.0, "rate": rate})
+    return groups
 
 
 @contextmanager
@@ -183,9 +205,10 @@ def train_contrastive(
             ErrorCode.FOLDER_INVALID, f"There is no checkpoint in {folder} to go on from.", "Start a new run."
         )
     lessons = Lessons(config, data)
+    start = read_convolutions(data / config.start) if config.start and not is_resumed else []
     run.begin(config_file, device=device, threads=config.threads)
     with _threads(config.threads):
-        trainer = Trainer(config, lessons, device)
+        trainer = Trainer(config, lessons, device, start)
         if is_resumed:
             trainer.restore(run.checkpoint)
         yield from _steps(trainer, run)

@@ -14,21 +14,32 @@ from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import WordsError
-from geomm_engine.training import clouds, drawn
-from geomm_engine.training.augmentation import crop, ground_jitter, radiometry
+from geomm_engine.training import blue_marble, clouds, drawn, sentinel2_world
+from geomm_engine.training.absent_words import read_absent_words
+from geomm_engine.training.augmentation import crop, ground_jitter, mix, radiometry
 from geomm_engine.training.captions import SHOWS, SHOWS_NOT, UNSURE, Captions, read_captions
-from geomm_engine.training.config import CLOUDS, DRAWN, ContrastiveConfig, PictureSource
+from geomm_engine.training.config import (
+    CLOUDS,
+    DRAWN,
+    EARTH_MONTHS,
+    EARTH_TILES,
+    WORLD,
+    ContrastiveConfig,
+    PictureSource,
+)
 from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, read_zip, split
 from geomm_engine.training.vocabulary import build_tokenizer, read_merges
 
 CLOUD_COUNT = 1500
+EARTH_COUNT = 2400
 
 
 @dataclass(frozen=True)
 class Batch:
     """Normalised images (n, band, h, w), their ground pixel (n,) and class (n,); tokens (n, t) of the captions.
 
-    ``relation`` (image, text) and ``shows`` (text, class) hold 1, 0 and −1.
+    ``relation`` (image, text) and ``shows`` (text, class) hold 1, 0 and −1; in ``relation`` also shares, where a picture is
+    mixed: ``other_labels`` (n,) are the classes mixed in, ``own_share`` (n,) what is left of its own.
     """
 
     images: Tensor
@@ -37,12 +48,20 @@ class Batch:
     tokens: Tensor
     relation: Tensor
     shows: Tensor
+    other_labels: Tensor
+    own_share: Tensor
 
 
 def load_pictures(source: PictureSource, data: Path, seed: int) -> PictureSet:
     """The pictures of one set, read or drawn."""
     if source.file == CLOUDS:
         return clouds.draw_clouds(source.name, source.gsd_m, source.size_px, CLOUD_COUNT, seed)
+    if source.file == EARTH_TILES:
+        return blue_marble.read_tiles(source.name, data)
+    if source.file == EARTH_MONTHS:
+        return blue_marble.draw_months(source.name, data, EARTH_COUNT, seed)
+    if source.file == WORLD:
+        return sentinel2_world.read_patches(source.name, data)
     if source.file == DRAWN:
         return drawn.draw(source.name, source.gsd_m, source.size_px, 160, seed)
     return read_zip(data / source.file, source.name, source.gsd_m, source.size_px)
@@ -84,6 +103,9 @@ class Lessons:
             [np.flatnonzero(item.labels == label) for label in range(len(item.classes))] for item in self.training
         ]
         self._prepare_relation()
+        self.absent = self.captions.absent
+        if config.absent_words_file:
+            self.absent += read_absent_words(data / config.absent_words_file, self.captions)
         self._encoded: dict[str, list[int]] = {}
         self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)
         self._std = torch.tensor(config.normalisation.std).view(1, -1, 1, 1)
@@ -144,7 +166,7 @@ class Lessons:
         config = self.config
         shares = np.array([item.share for item in config.sizes])
         size = config.sizes[int(random.choice(len(shares), p=shares / shares.sum()))]
-        parts, grounds, labels = [], [], []
+        parts, grounds, labels, sets = [], [], [], []
         first_class = 0
         for place, count in enumerate(self._counts(size.batch)):
             own = random.integers(0, len(self.training[place].classes), count)
@@ -153,19 +175,35 @@ class Lessons:
             parts.append(images)
             grounds.append(gsd_m)
             labels.append(own + first_class)
+            sets.append(np.full(count, place))
             first_class += len(self.training[place].classes)
         images = self.normalise(radiometry(torch.cat(parts), config.jitter, random))
-        gsd_m = ground_jitter(torch.cat(grounds), config.gsd_jitter_octaves, random)
+        gsd_m = ground_jitter(
+            torch.cat(grounds),
+            config.gsd_jitter_octaves,
+            random,
+            lie_share=config.gsd_lie_share,
+            lie_octaves=config.gsd_lie_octaves,
+        )
+        images, mixed = mix(images, np.concatenate(sets), config.mix_share, random)
         label = np.concatenate(labels)
+        other = label[mixed.partner]
         concepts = np.array([random.choice(len(self.relation), p=self._concept_chance[:, item]) for item in label])
         texts = [self.captions.caption(int(concept), random) for concept in concepts]
-        relation = self._relation_of(concepts, label, random)
+        own, theirs = self._relation_of(concepts, label, random), self._relation_of(concepts, other, random)
+        share = mixed.share.unsqueeze(1)
+        relation = torch.where(
+            (own < 0) | (theirs < 0) & (share < 1), float(UNSURE), share * own + (1 - share) * theirs
+        )
         shows = torch.from_numpy(np.where(self._is_unseen, UNSURE, self.relation)[concepts])
-        absent = [self.captions.absent_caption(random) for _ in range(config.absent_captions)]
+        absent = [
+            self.captions.in_template(str(random.choice(self.absent)), random) for _ in range(config.absent_captions)
+        ]
         relation = functional.pad(relation, (0, len(absent)), value=SHOWS_NOT)
         shows = functional.pad(shows, (0, 0, 0, len(absent)), value=SHOWS_NOT)
         tokens = self.tokens(texts + absent)
-        return Batch(images, gsd_m, torch.from_numpy(label), tokens, relation, shows)
+        labels_of = torch.from_numpy(label), torch.from_numpy(other)
+        return Batch(images, gsd_m, labels_of[0], tokens, relation, shows, labels_of[1], mixed.share)
 
     def _counts(self, batch: int) -> list[int]:
         """Pictures of each set in a batch; the first set takes what rounding leaves."""

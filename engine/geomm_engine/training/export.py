@@ -39,9 +39,17 @@ from geomm_engine.training.data import Lessons
 from geomm_engine.training.graphs import check_fidelity, write_image_graph, write_image_weights, write_text_graph
 from geomm_engine.training.measure import embed_pictures
 from geomm_engine.training.report import measure
+from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
+from geomm_engine.training.words import write_words
 
-FILES = {"image": "image.onnx", "text": "text.onnx", "tokenizer": "tokenizer.json", "weights": "weights.safetensors"}
+FILES = {
+    "image": "image.onnx",
+    "text": "text.onnx",
+    "tokenizer": "tokenizer.json",
+    "weights": "weights.safetensors",
+    "words": "words.json",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ def export_model(config_file: Path, run_path: Path, folder: Path, *, data: Path)
     config = read_config(config_file)
     lessons = Lessons(config, data)
     network = load_best(config, RunFolder(run_path))
+    round_weights(network)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_image_graph(network, folder / FILES["image"], bands=config.network.image.bands)
@@ -82,12 +91,16 @@ def export_model(config_file: Path, run_path: Path, folder: Path, *, data: Path)
     write_image_weights(network, folder / FILES["weights"])
     with writing(folder):
         lessons.tokenizer.save(str(folder / FILES["tokenizer"]), pretty=False)
+        (folder / FILES["words"]).write_text("{}", encoding="utf-8")
+    write_card(_draft(config, folder), folder)
+    text = OnnxTextEncoder(read_card(folder))
+    words = write_words(lessons.captions, lessons.absent, text, config.card.templates, folder / FILES["words"])
     draft = _draft(config, folder)
     write_card(draft, folder)
     model = read_card(folder)
     image_deviation = _image_deviation(network, model, lessons)
     text_deviation = _text_deviation(network, model, lessons)
-    write_card(_measured(draft, model, lessons, image_deviation), folder)
+    write_card(_measured(draft, model, lessons, image_deviation, words), folder)
     return Exported(folder, image_deviation, text_deviation)
 
 
@@ -125,7 +138,9 @@ def _draft(config: ContrastiveConfig, folder: Path) -> Card:
     )
 
 
-def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: float) -> Card:
+def _measured(
+    draft: Card, model: ModelFolder, lessons: Lessons, deviation: float, words: tuple[Measurement, ...]
+) -> Card:
     image, text = OnnxImageEncoder(model), OnnxTextEncoder(model)
     means = [
         _balanced_mean(embed_pictures(image, pictures, lessons.config.pictures[place].whole_px), pictures.labels)
@@ -145,12 +160,12 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     date = datetime.now(UTC).date().isoformat()
     fidelity = Measurement(
         "validation pictures",
-        "ONNX, weights stored in half precision, against torch",
+        "ONNX against torch, both with weights of one byte",
         "largest cosine deviation",
         deviation,
         date,
     )
-    numbers = tuple(replace(item, value=round(item.value, 4), date=date) for item in found.measured)
+    numbers = tuple(replace(item, value=round(item.value, 4), date=date) for item in (*found.measured, *words))
     return replace(draft, scoring=scoring, measured=(*numbers, fidelity))
 
 

@@ -1,4 +1,7 @@
-"""Writes both towers as ONNX graphs with weights stored in half precision, and refuses a graph that differs from torch."""
+"""Writes both towers as ONNX graphs with small weights, and refuses a graph that differs from torch.
+
+A weight on the grid of ``rounding`` takes a byte, any other two; the arithmetic stays in float32.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from torch.nn import functional
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import ModelError, writing
 from geomm_engine.networks.two_towers import TwoTowers
+from geomm_engine.training.rounding import SMALLEST_ROUNDED, on_grid, to_bytes
 
 OPSET = 18
 SMALLEST_HALVED = 512
@@ -59,12 +63,15 @@ def write_text_graph(network: TwoTowers, path: Path, *, context_length: int) -> 
 
 
 def write_image_weights(network: TwoTowers, path: Path) -> None:
-    """The image tower's weights for torch, in half precision."""
-    state = {
-        name: value.contiguous() for name, value in network.image.state_dict().items() if value.is_floating_point()
-    }
+    """The image tower's weights for torch: bytes with "name.scale" beside them, or single precision."""
+    stored: dict[str, Tensor] = {}
+    for name, value in network.image.state_dict().items():
+        if value.ndim >= 2 and value.numel() >= SMALLEST_ROUNDED:
+            stored[name], stored[f"{name}.scale"] = to_bytes(value)
+        elif value.is_floating_point():
+            stored[name] = value.contiguous()
     with writing(path):
-        path.write_bytes(save({name: value.half() if value.ndim >= 2 else value for name, value in state.items()}))
+        path.write_bytes(save(stored))
 
 
 def _write(
@@ -87,17 +94,25 @@ def _write(
 
 
 def halve_weights(path: Path) -> None:
-    """Store the large weights of a graph as float16 behind a cast: half the file, arithmetic still in float32."""
+    """Store the large weights of a graph as bytes, where they are on a grid, else as float16; cast back when it is loaded."""
     model = onnx.load(path)
     graph = model.graph
     casts: list[onnx.NodeProto] = []
+    scales: list[onnx.TensorProto] = []
     for item in graph.initializer:
         values = numpy_helper.to_array(item)
         if values.dtype != np.float32 or values.size < SMALLEST_HALVED:
             continue
-        name = item.name
-        item.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+        name, found = item.name, on_grid(values) if values.ndim >= 2 else None
+        if found is None:
+            item.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+            continue
+        item.CopyFrom(numpy_helper.from_array(found[0], f"{name}.byte"))
+        scales.append(numpy_helper.from_array(found[1], f"{name}.scale"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.byte"], [f"{name}.step"], to=onnx.TensorProto.FLOAT))
+        casts.append(onnx.helper.make_node("Mul", [f"{name}.step", f"{name}.scale"], [name]))
+    graph.initializer.extend(scales)
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

@@ -23,16 +23,21 @@ SMALLEST_LEVEL_PX = 32
 
 @dataclass(frozen=True)
 class PictureSet:
-    """``pixels`` (n, h, w, band) uint8 display values; ``labels`` (n,) index into ``classes``, named "set/folder"."""
+    """``pixels`` (n, h, w, band) uint8 display values; ``labels`` (n,) index into ``classes``, named "set/folder".
+
+    ``places`` (n,), where it is known, numbers the part of the world that a picture shows: a split never parts one.
+    """
 
     name: str
     gsd_m: float
     classes: tuple[str, ...]
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    places: NDArray[np.int64] | None = None
 
     def subset(self, rows: NDArray[np.int64]) -> PictureSet:
-        return PictureSet(self.name, self.gsd_m, self.classes, self.pixels[rows], self.labels[rows])
+        places = None if self.places is None else self.places[rows]
+        return PictureSet(self.name, self.gsd_m, self.classes, self.pixels[rows], self.labels[rows], places)
 
 
 def read_zip(path: Path, name: str, gsd_m: float, size_px: int) -> PictureSet:
@@ -74,7 +79,12 @@ def _bad(path: Path, text: str) -> EngineError:
 
 
 def split(pictures: PictureSet, validation_share: float, seed: int) -> tuple[PictureSet, PictureSet]:
-    """Training and validation pictures: the same share of every class, drawn with a seed of their own."""
+    """Training and validation pictures: the same share of every class, or, where places are known, of the places."""
+    if pictures.places is not None:
+        random = np.random.default_rng(seed)
+        places = random.permutation(np.unique(pictures.places))
+        is_held = np.isin(pictures.places, places[: round(validation_share * len(places))])
+        return pictures.subset(np.flatnonzero(~is_held)), pictures.subset(np.flatnonzero(is_held))
     validation = held_out(pictures.labels, len(pictures.classes), validation_share, seed)
     training = np.setdiff1d(np.arange(len(pictures.labels)), validation)
     return pictures.subset(training), pictures.subset(validation)

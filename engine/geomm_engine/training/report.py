@@ -23,6 +23,7 @@ from geomm_engine.training.measure import (
     halves,
 )
 
+ELSEWHERE = "validation by place (10° blocks that training never saw); words from maps, class names typed as text"
 VALIDATION = "stratified validation split, also used for early stopping; class names typed as text"
 
 
@@ -55,8 +56,12 @@ def measure(
         measured += _other_sizes(image, text, lessons, seen, templates)
     measured += _coarse(text, lessons, sets, templates)
     for place in range(len(lessons.validation)):
-        if place not in lessons.measured_places:
+        if place in lessons.measured_places or not len(lessons.validation[place].labels):
+            continue
+        if len(lessons.validation[place].classes) == 1:
             measured += _single(image, text, lessons, place, sets[0], templates)
+        else:
+            measured += _accuracy(_see(image, text, lessons, place, templates), ELSEWHERE)
     rejection = fit_rejection(sets, reference_mean, lessons.config.split_seed)
     how = "3–6 of a set's class names prompted, pictures of the others are unknown; 40 draws a set, all classes trained"
     measured.append(Measurement("validation, both sets", how, "unknown AUROC", rejection.auroc, ""))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 
-from geomm_engine.networks.image_tower import ImageTower, ImageTowerSettings
+from geomm_engine.networks.mobile_stem import MobileStem, MobileStemSettings
+from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
 from geomm_engine.networks.text_tower import TextTower, TextTowerSettings
 from geomm_engine.networks.two_towers import LARGEST_SCALE, TwoTowers, TwoTowersSettings
 
-IMAGE = ImageTowerSettings(dim=16, widths=(8, 8, 16), depths=(1, 1), gsd_width=8)
+STEM = MobileStemSettings(channels=(8, 8, 16), strides=(2, 2, 2))
+IMAGE = SceneTowerSettings(dim=16, stem=STEM, width=16, layers=2, heads=2, gsd_width=8)
 TEXT = TextTowerSettings(dim=16, vocabulary=50, context_length=12, embedding_width=8, width=16, layers=2, heads=2)
 
 
-def image_tower() -> ImageTower:
+def image_tower(settings: SceneTowerSettings = IMAGE) -> SceneTower:
     torch.manual_seed(0)
-    tower = ImageTower(IMAGE)
+    tower = SceneTower(settings)
     for item in tower.modules():
         if isinstance(item, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(item.weight, 0.5, 1.5)
@@ -40,6 +45,57 @@ def test_ground_pixel_is_an_input() -> None:
     tower, image = image_tower(), torch.rand(1, 3, 64, 64)
     fine, coarse = tower(image, torch.tensor([0.5])), tower(image, torch.tensor([10.0]))
     assert (fine - coarse).abs().max() > 1e-3
+
+
+def test_attention_with_ground_distance_alone_tells_scales_apart() -> None:
+    biased, blind = image_tower(), image_tower(replace(IMAGE, position="none"))
+    for tower in (biased, blind):
+        torch.nn.init.zeros_(tower.ground_shift.weight)
+        torch.nn.init.zeros_(tower.ground_shift.bias)
+    image = torch.rand(1, 3, 64, 64)
+
+    def change(tower: SceneTower) -> float:
+        return float((tower(image, torch.tensor([0.5])) - tower(image, torch.tensor([30.0]))).abs().max())
+
+    assert change(biased) > 1e-4
+    assert change(blind) == 0.0
+
+
+def test_unknown_position_is_refused() -> None:
+    with pytest.raises(ValueError, match="sideways"):
+        replace(IMAGE, position="sideways")
+
+
+@pytest.mark.parametrize("gsd_m", [0.05, 0.3, 10.0, 8000.0])
+def test_one_flat_picture_stays_finite(gsd_m: float) -> None:
+    assert torch.isfinite(image_tower()(torch.zeros(1, 3, 16, 16), torch.tensor([gsd_m]))).all()
+
+
+def test_stem_starts_as_what_was_folded() -> None:
+    torch.manual_seed(1)
+    stem, images = MobileStem(3, STEM).eval(), torch.randn(40, 3, 32, 32)
+    shapes = [tuple(item.conv.weight.shape) for item in stem.convolutions]
+    folded = [(torch.randn(shape) / shape[1] ** 0.5, torch.randn(shape[0])) for shape in shapes]
+    stem.start_from(folded, images)
+    values = images
+    for module, (kernel, bias) in zip(stem.convolutions, folded, strict=True):
+        conv = module.conv
+        values = torch.nn.functional.conv2d(values, kernel, bias, conv.stride, conv.padding, groups=conv.groups)
+        values = values.clamp(0, 6)
+    assert torch.allclose(stem(images), values, atol=1e-3)
+
+
+def test_frozen_blocks_learn_nothing() -> None:
+    tower = image_tower()
+    tower.train()
+    tower.stem.freeze(2)
+    before = {name: value.clone() for name, value in tower.stem.state_dict().items()}
+    optimiser = torch.optim.SGD([item for item in tower.parameters() if item.requires_grad], lr=0.1)
+    tower(torch.rand(4, 3, 32, 32), torch.full((4,), 10.0)).square().sum().backward()
+    optimiser.step()
+    same = [name for name, value in tower.stem.state_dict().items() if torch.equal(value, before[name])]
+    assert {name for name in before if name.startswith(("blocks.0", "blocks.1"))} <= set(same)
+    assert not torch.equal(tower.stem.blocks[2][0].conv.weight, before["blocks.2.0.conv.weight"])
 
 
 def test_padding_is_not_heard() -> None:

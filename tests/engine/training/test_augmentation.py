@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomm_engine.training.augmentation import TURNS, Jitter, crop, radiometry
+from geomm_engine.training.augmentation import TURNS, Jitter, crop, ground_jitter, mix, radiometry
 from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, split, whole
 
 
@@ -78,3 +78,36 @@ def test_whole_picture_is_averaged() -> None:
     assert gsd_m == 2.0
     expected = pixels.reshape(3, 16, 4, 16, 4, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
     assert np.abs(small.numpy() - expected).max() <= 0.5 + 1e-4
+
+
+def test_mixed_pictures_say_their_true_share() -> None:
+    random = np.random.default_rng(3)
+    value = torch.arange(60, dtype=torch.float32)
+    images = value.view(60, 1, 1, 1).expand(60, 3, 24, 24).clone()
+    sets = np.repeat([0, 1], 30)
+    mixed, told = mix(images, sets, 0.5, random)
+    mean = mixed[:, 0].mean(dim=(1, 2))
+    partner = torch.from_numpy(told.partner)
+    assert torch.allclose(mean, told.share * value + (1 - told.share) * value[partner], atol=1e-3)
+    assert (sets[told.partner] == sets).all()
+    is_own = partner == torch.arange(60)
+    assert torch.equal(mixed[is_own], images[is_own])
+    assert 10 < int((~is_own).sum()) < 50
+
+
+def test_some_ground_pixels_are_told_very_wrong() -> None:
+    told = ground_jitter(torch.full((2000,), 8.0), 0.1, np.random.default_rng(0), lie_share=0.25, lie_octaves=3.0)
+    octaves = torch.log2(told / 8.0).abs()
+    assert float((octaves > 0.1001).float().mean()) == pytest.approx(0.25, abs=0.04)
+    assert octaves.max() <= 3.0
+
+
+def test_split_parts_no_place() -> None:
+    places = np.repeat(np.arange(20), 5)
+    pixels = np.zeros((100, 8, 8, 3), dtype=np.uint8)
+    pictures = PictureSet("earth", 1000.0, ("earth/a",), pixels, np.zeros(100, dtype=np.int64), places)
+    training, validation = split(pictures, 0.2, 1)
+    assert training.places is not None
+    assert validation.places is not None
+    assert set(training.places).isdisjoint(validation.places)
+    assert len(set(validation.places)) == 4

@@ -35,7 +35,7 @@ def test_batch_is_balanced_and_every_caption_fits(config: ContrastiveConfig, fol
 
 def test_absent_captions_answer_to_no_picture(config: ContrastiveConfig, folder: Path) -> None:
     lessons = Lessons(replace(config, absent_captions=5), folder)
-    lessons.captions = replace(lessons.captions, absent=("volcano",))
+    lessons.absent = ("volcano",)
     batch = lessons.batch(np.random.default_rng(0))
     assert batch.relation.shape == (32, 37)
     assert (batch.relation[:, 32:] == 0).all()
