@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from geomm_engine.cli import layer, terminal
-from geomm_engine.contract import ClassifyParams, ClassifyResult
+from geomm_engine.contract import ClassifyParams, ClassifyResult, PlacePrior
 from geomm_engine.errors import RasterError
 
 
@@ -28,6 +28,19 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     verb.add_argument("--no-smooth", action="store_true", help="do not let similar tiles agree")
     verb.add_argument("--exact-text", action="store_true", help="use the words as typed, without templates")
+    verb.add_argument(
+        "--prior", type=Path, metavar="RASTER", help="categories that make classes likely, such as an older map"
+    )
+    verb.add_argument(
+        "--prior-table", type=Path, metavar="CSV", help="“value,forest,water” and a line of weights for each category"
+    )
+    verb.add_argument(
+        "--prior-strength",
+        type=_threshold,
+        metavar="λ",
+        help="how much the prior counts: 0 not at all, 1 by Bayes’ rule (default 1 with --prior; without a raster the "
+        "model’s own location tower is asked)",
+    )
     verb.add_argument("--class-scores", action="store_true", help="write scores.tif too: a band per class")
     verb.add_argument("--no-picture", action="store_true", help="do not draw map.png")
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -39,6 +52,14 @@ def _threshold(text: str) -> float:
     if math.isnan(number):
         raise argparse.ArgumentTypeError("a number is expected")
     return number
+
+
+def _prior(args: argparse.Namespace) -> PlacePrior | None:
+    if args.prior is None and args.prior_strength is None:
+        return None
+    strength = 1.0 if args.prior_strength is None else args.prior_strength
+    paths = [str(path.resolve()) if path else "" for path in (args.prior, args.prior_table)]
+    return PlacePrior(strength, *paths)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         is_exact_text=args.exact_text,
         has_class_scores=args.class_scores,
         reject_threshold=args.threshold,
+        prior=_prior(args),
     )
     result = terminal.follow(classify(params))
     result = replace(result, notes=(*remarks, *result.notes))
