@@ -1,0 +1,92 @@
+"""Reading a stack onto any other grid, in any CRS, window by window. Averages where the grid is coarser; never guesses units."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from geomm_engine.grid import PixelGrid
+from geomm_engine.raster.source import Files, Stack, unreadable
+
+_TOLERANCE_PX = 0.05
+"""GDAL's default of an eighth of a pixel would be fine; this costs nothing and leaves the proof to others."""
+_FAILURES = (RasterioError, RasterioIOError, CRSError)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """``values`` (band, h, w) in the stack's own type, 0 where invalid; ``valid`` (h, w)."""
+
+    values: NDArray[np.generic]
+    valid: NDArray[np.bool_]
+
+
+class WarpedStack:
+    """All bands of a stack on ``grid``. Use from one thread; close when done."""
+
+    def __init__(self, stack: Stack, grid: PixelGrid, method: Resampling) -> None:
+        """
+        Raises:
+            RasterError: a file cannot be read, or its CRS cannot be brought to the grid's.
+        """
+        self.stack = stack
+        self._files = Files(stack.paths)
+        self._views: list[WarpedVRT] = []
+        self.dtype = np.result_type(*(np.dtype(band.dtype) for band in stack.bands))
+        height, width = grid.shape_yx
+        try:
+            for file, path in enumerate(stack.paths):
+                dataset = self._files.get(file)
+                has_mark = dataset.nodata is not None or ColorInterp.alpha in dataset.colorinterp
+                try:
+                    view = WarpedVRT(
+                        dataset, crs=CRS.from_wkt(grid.crs_wkt), transform=grid.transform, width=width, height=height,
+                        resampling=method, add_alpha=not has_mark, tolerance=_TOLERANCE_PX,
+                    )  # fmt: skip
+                except (*_FAILURES, ValueError) as problem:
+                    raise unreadable(path, problem) from problem
+                self._views.append(view)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for view in self._views:
+            with suppress(RasterioError):
+                view.close()
+        self._files.close()
+
+    def read(self, y: int, x: int, height: int, width: int) -> Pixels:
+        """A window of the grid.
+
+        Raises:
+            RasterError: the pixels cannot be read.
+        """
+        window = Window(x, y, width, height)
+        values = np.zeros((len(self.stack.bands), height, width), dtype=self.dtype)
+        valid = np.ones((height, width), dtype=bool)
+        for file, view in enumerate(self._views):
+            own = [(at, band.index) for at, band in enumerate(self.stack.bands) if band.file == file]
+            if not own:
+                continue
+            places, indexes = [at for at, _ in own], [index for _, index in own]
+            try:
+                values[places] = view.read(indexes, window=window)
+                valid &= (view.read_masks(indexes, window=window) > 0).all(axis=0)
+                if ColorInterp.alpha in view.colorinterp:
+                    alpha = view.read(view.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+                    valid &= alpha > 0
+            except _FAILURES as problem:
+                raise unreadable(self.stack.paths[file], problem) from problem
+        if np.issubdtype(self.dtype, np.floating):
+            valid &= np.isfinite(values).all(axis=0)
+        values[:, ~valid] = 0
+        return Pixels(values, valid)
