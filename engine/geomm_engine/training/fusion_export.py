@@ -289,7 +289,9 @@ def _embed(folder: Path, tiles: Tiles, bands: list[int] | None) -> NDArray[np.fl
         shown = shown & only
     vectors = np.zeros((len(tiles), model.card.dim), dtype=np.float32)
     gsd_m = tiles.gsd_m.numpy()
-    kinds = {(tuple(np.flatnonzero(row).tolist()), float(gsd)) for row, gsd in zip(shown, gsd_m, strict=True) if row.any()}
+    kinds = {
+        (tuple(np.flatnonzero(row).tolist()), float(gsd)) for row, gsd in zip(shown, gsd_m, strict=True) if row.any()
+    }
     for places, gsd in sorted(kinds):
         alike = (shown == np.isin(np.arange(shown.shape[1]), places)).all(axis=1) & (gsd_m == np.float32(gsd))
         rows = np.flatnonzero(alike)
