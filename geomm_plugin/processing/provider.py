@@ -10,7 +10,9 @@ from qgis.PyQt.QtGui import QIcon
 
 from .. import paths
 from .classify_layer import ClassifyLayer
+from .cut_chips import CutChips
 from .embed_layer import EmbedLayer
+from .locate import Locate
 from .search_by_text import SearchByText
 from .teach_sensor import TeachSensor
 
@@ -43,5 +45,5 @@ class GeommProvider(QgsProcessingProvider):
         return False
 
     def loadAlgorithms(self) -> None:
-        for algorithm in (ClassifyLayer(), SearchByText(), EmbedLayer(), TeachSensor()):
+        for algorithm in (ClassifyLayer(), SearchByText(), EmbedLayer(), Locate(), TeachSensor(), CutChips()):
             self.addAlgorithm(algorithm)

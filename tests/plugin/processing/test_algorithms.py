@@ -24,7 +24,7 @@ from qgis.core import (
 
 from geomm_plugin.processing.provider import GeommProvider
 
-from ..conftest import draw_raster
+from ..conftest import draw_raster, engine_command
 
 LONG_MS = 120_000
 
@@ -58,7 +58,7 @@ def run(registry, project):
 
 
 def test_every_algorithm_explains_itself(registry):
-    for name in ("classifylayer", "searchbytext", "embedlayer", "teachsensor"):
+    for name in ("classifylayer", "searchbytext", "embedlayer", "locate", "teachsensor", "chips"):
         algorithm = registry.algorithmById(f"geomm:{name}")
         assert algorithm.displayName()
         assert algorithm.shortHelpString()
@@ -94,6 +94,20 @@ def test_search_writes_likeness_and_hits(run, real_engine, raster_layer):
     assert QgsRasterLayer(found["OUTPUT"], "x").isValid()
 
 
+def test_locate_writes_heat_and_regions(run, registry, monkeypatch, raster_layer, work_dir):
+    monkeypatch.setattr("geomm_plugin.processing.base.find_engine", lambda _settings=None: engine_command("well_behaved"))
+    output, regions = str(work_dir / "heat é.tif"), str(work_dir / "regions é.gpkg")
+    found = run(
+        "geomm:locate",
+        {"INPUT": raster_layer, "COUNTRY": "Fiji", "DATE": "2004-07-15", "OUTPUT": output, "REGIONS": regions},
+    )
+    assert QgsRasterLayer(found["OUTPUT"], "x").bandCount() == 2
+    assert QgsVectorLayer(f"{found['REGIONS']}|layername=places", "x").featureCount() == 1
+    assert found["PLACE_COUNTRY"] == "Fiji"
+    assert "disagrees" in found["VERDICT"]
+    assert found["DISTANCE_KM"] == 16000
+
+
 def test_embed_then_nothing_is_left_to_do(run, real_engine, raster_layer, work_dir):
     folder = str(work_dir / "index é")
     first = run("geomm:embedlayer", {"INPUT": raster_layer, "OUTPUT": folder})
@@ -111,6 +125,17 @@ def test_a_sensor_is_taught(run, registry, monkeypatch, raster_layer, work_dir):
     found = run("geomm:teachsensor", {"REFERENCE": raster_layer, "TARGETS": [radar], "NAME": "Radar é"})
     assert found["MODEL_ID"] == "taught"
     assert found["AGREEMENT"] == 0.8
+
+
+def test_layers_are_cut_into_chips(run, real_engine, raster_layer, work_dir):
+    found = run(
+        "geomm:chips", {"LAYERS": [raster_layer], "TILE_PX": 64, "MIN_VALID": 0.1, "OUTPUT": str(work_dir / "chips é")}
+    )
+    index = QgsVectorLayer(found["INDEX"], "x")
+    assert index.featureCount() == found["FILE_COUNT"] == found["CHIP_COUNT"] > 0
+    first = next(index.getFeatures())
+    assert first["gsd_m"] == pytest.approx(found["GSD_MIN"], rel=0.01)
+    assert QgsRasterLayer(str(work_dir / "chips é" / first["path"]), "chip").isValid()
 
 
 def test_polygons_and_extent_limit_the_area(run, real_engine, raster_layer, project):

@@ -1,0 +1,103 @@
+"""One command trains, exports and measures; the model takes any sensor through the ordinary way of embedding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from geomm_engine.cli import main
+from geomm_engine.contract import EmbedParams, RasterSource
+from geomm_engine.encoders.card import read_card
+from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
+from geomm_engine.errors import EngineError
+from geomm_engine.index.store import EmbeddingIndex
+from geomm_engine.pipeline.embed import embed
+from geomm_engine.progress import run
+from geomm_engine.training.fusion_config import FUSION_RECIPES
+from geomm_engine.training.fusion_export import export_fusion
+
+ROLES = ("B02", "B03", "B04", "B05", "B06", "vv", "vh")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The run folder of three steps on drawn scenes, and what the command printed."""
+    folder = tmp_path_factory.mktemp("fusion é")
+    text = (FUSION_RECIPES / "drawn.toml").read_text(encoding="utf-8")
+    recipe = folder / "recipe.toml"
+    for old, new in (("steps = 30", "steps = 3"), ("check_every = 10", "check_every = 3"), ("batch = 24", "batch = 8")):
+        text = text.replace(old, new)
+    recipe.write_text(text, encoding="utf-8")
+    return recipe, str(folder / "run")
+
+
+def write_rasters(folder: Path) -> tuple[Path, Path]:
+    """An optical raster of 10 m and a radar one of 20 m of the same ground."""
+    random = np.random.default_rng(0)
+    optical = (0.1 + 0.2 * random.random((5, 64, 64))).astype(np.float32)
+    radar = random.normal(-14, 3, (2, 32, 32)).astype(np.float32)
+    paths = folder / "optical.tif", folder / "radar.tif"
+    for path, values, pixel in zip(paths, (optical, radar), (10.0, 20.0), strict=True):
+        profile = {"driver": "GTiff", "height": values.shape[1], "width": values.shape[2], "count": len(values)}
+        transform = Affine(pixel, 0, 5e5, 0, -pixel, 5e6)
+        with rasterio.open(path, "w", dtype="float32", crs="EPSG:32633", transform=transform, **profile) as dataset:
+            dataset.write(values)
+    return paths
+
+
+def vectors(folder: Path, model: str, source: RasterSource) -> np.ndarray:
+    result = run(embed(EmbedParams(source, model, device="cpu", index_dir=str(folder))))
+    assert result.tiles_embedded > 0
+    return next(EmbeddingIndex.open(folder).blocks())[1].vectors
+
+
+def test_one_command_trains_and_any_sensor_is_embedded(
+    trained: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, run_folder = trained
+    assert main(["train", "fusion", str(recipe), "--output", run_folder, "--device", "cpu", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["step"] == 3
+    assert summary["image_deviation"] <= 1e-4
+    assert len(summary["retrieval"]) == 9
+    card = read_card(Path(summary["model"])).card
+    assert tuple(band.role for band in card.bands) == ROLES
+    assert card.bands_needed == 2
+    assert {item.metric for item in card.measured} == {"recall at 1", "largest cosine deviation"}
+    optical, radar = (str(path) for path in write_rasters(folder))
+    model = summary["model"]
+    both = vectors(folder / "both", model, RasterSource((optical, radar), ROLES))
+    one = vectors(folder / "one", model, RasterSource((optical,), ROLES[:5]))
+    other = vectors(folder / "other", model, RasterSource((radar,), ROLES[5:]))
+    assert np.abs(both - one).max() > 1e-3
+    for found in (both, one, other):
+        assert np.linalg.norm(found, axis=2) == pytest.approx(1.0, abs=2e-3)
+    with pytest.raises(EngineError, match="no file for “text”"):
+        OnnxTextEncoder(read_card(Path(model)))
+
+
+def test_nothing_trained_or_another_network_is_refused(trained: tuple[Path, str], folder: Path) -> None:
+    recipe, _ = trained
+    with pytest.raises(EngineError, match="Train first"):
+        export_fusion(recipe, folder / "nothing", folder / "model", data=folder)
+    assert not (folder / "model").exists()
+    assert not (folder / "model.part").exists()
+
+
+def test_same_place_gives_the_same_vector_whatever_lies_beside_it(trained: tuple[Path, str], folder: Path) -> None:
+    _, run_folder = trained
+    optical, _ = write_rasters(folder)
+    model = str(Path(run_folder) / "model")
+    whole = vectors(folder / "whole", model, RasterSource((str(optical),), ROLES[:5]))
+    with rasterio.open(optical) as dataset:
+        part = folder / "part.tif"
+        profile = dataset.profile | {"height": 48}
+        with rasterio.open(part, "w", **profile) as target:
+            target.write(dataset.read()[:, :48])
+    cut = vectors(folder / "cut", model, RasterSource((str(part),), ROLES[:5]))
+    assert np.abs(whole[:4] - cut[:4]).max() < 2e-3
