@@ -1,4 +1,4 @@
-"""``geomm search``: an index and a sentence in, a score map and the best tiles out."""
+"""``geomm search``: an index and a sentence or a place in, a score map and the best tiles out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from geomm_engine.contract import SearchParams
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("search", help="a sentence → where it is")
+    verb = verbs.add_parser("search", help="a sentence, or a place → where it is")
     verb.add_argument("index", type=Path, metavar="INDEX", help="the folder that “geomm embed” wrote")
-    verb.add_argument("--text", required=True, help="what to look for")
+    asked = verb.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--text", default="", help="what to look for")
+    asked.add_argument(
+        "--place",
+        type=_place,
+        metavar="LAT,LON",
+        help="what looks like this place, for an index of a location model (in the south: --place=-33.9,18.4)",
+    )
     verb.add_argument("--not", dest="not_text", default="", metavar="TEXT", help="but not this")
     verb.add_argument("--top-k", type=_count, default=100, help="how many tiles to list (default 100)")
     verb.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for score.tif and hits.gpkg")
@@ -28,6 +35,14 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _place(text: str) -> tuple[float, float]:
+    try:
+        lat, lon = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"“{text}” is no latitude and longitude such as 48.2,16.4") from None
+    return lat, lon
+
+
 def run(args: argparse.Namespace) -> int:
     from geomm_engine.pipeline.search import search
 
@@ -39,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         index_dir=str(args.index.resolve()),
         is_exact_text=args.exact_text,
+        place=args.place,
     )
     result = terminal.follow(search(params))
     terminal.say_notes(result.notes)

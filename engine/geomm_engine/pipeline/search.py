@@ -1,4 +1,4 @@
-"""A sentence → where it is: score every tile, find the best, draw the heat; and export what passes a threshold."""
+"""A sentence or a place → where it is: score every tile, find the best, draw the heat; and export what passes a threshold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,9 +27,10 @@ from geomm_engine.contract import (
     SearchResult,
 )
 from geomm_engine.encoders.card import ModelFolder
+from geomm_engine.encoders.location.tower import PlaceBackground, open_location_tower
 from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
-from geomm_engine.encoders.registry import find_model
-from geomm_engine.errors import RasterError, StoreError
+from geomm_engine.encoders.registry import find_model, list_models
+from geomm_engine.errors import AreaError, RasterError, StoreError
 from geomm_engine.grid import Chunk
 from geomm_engine.index.store import EmbeddingIndex
 from geomm_engine.pipeline import area as areas
@@ -52,9 +54,26 @@ _OUTPUTS = ("score.tif", "hits.gpkg")
 _WEAK_SCORE = 1.5
 
 
+class Query(Protocol):
+    """What is looked for, made ready for one model's space; ``text``, ``not_text`` and ``remarks`` are for a person."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def not_text(self) -> str: ...
+
+    @property
+    def remarks(self) -> tuple[Note, ...]: ...
+
+    def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(n, dim) → scores in standard deviations above what is unrelated, and cosines."""
+        ...
+
+
 @dataclass(frozen=True)
-class Query:
-    """A typed sentence made ready for one model."""
+class TextQuery:
+    """A typed sentence."""
 
     text: str
     not_text: str
@@ -64,7 +83,7 @@ class Query:
     remarks: tuple[Note, ...] = ()
 
     @classmethod
-    def of(cls, folder: ModelFolder, text: str, not_text: str, is_exact_text: bool) -> Query:
+    def of(cls, folder: ModelFolder, text: str, not_text: str, is_exact_text: bool) -> TextQuery:
         encoder, card = OnnxTextEncoder(folder), folder.card
         templates = card.text.templates
         wanted = query_vector(encoder.embed_texts, text, templates, is_exact_text=is_exact_text)
@@ -76,6 +95,49 @@ class Query:
 
     def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return similarity_scores(vectors, self.wanted, self.unwanted, *self.background)
+
+
+@dataclass(frozen=True)
+class PlaceQuery:
+    """A place on Earth, in the space of a location model: which tiles look like it, more than like any other place."""
+
+    text: str
+    vector: NDArray[np.float32]
+    background: PlaceBackground
+    not_text: str = ""
+    remarks: tuple[Note, ...] = ()
+
+    @classmethod
+    def of(cls, folder: ModelFolder, place: tuple[float, float]) -> PlaceQuery:
+        """Embed the place.
+
+        Raises:
+            AreaError: it is no latitude and longitude.
+            ModelError: the model has no location tower.
+        """
+        lat, lon = place
+        if not (-90.0 <= lat <= 90.0 and -360.0 <= lon <= 360.0):
+            raise AreaError(
+                ErrorCode.PLACE_UNKNOWN,
+                f"{lat:g}, {lon:g} is no place on Earth.",
+                "Give the latitude (−90 to 90) and then the longitude (−180 to 180) in degrees, such as 48.2,16.4.",
+            )
+        tower = open_location_tower(folder)
+        return cls(f"{lat:g}, {lon:g}", tower.embed_places(lat, lon)[0], tower.background)
+
+    def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self.background.scores(vectors, self.vector)
+
+
+def query_of(folder: ModelFolder, params: SearchParams | ExportParams) -> Query:
+    """What a request asks for: a place where it names one, else its words.
+
+    Raises:
+        EngineError: neither the place nor the words can be used with this model.
+    """
+    if params.place is not None:
+        return PlaceQuery.of(folder, params.place)
+    return TextQuery.of(folder, params.text, params.not_text, params.is_exact_text)
 
 
 @dataclass(frozen=True)
@@ -104,7 +166,7 @@ def search(params: SearchParams) -> Job[SearchResult]:
         embedded: EmbedResult | None = None
         if params.source is not None:
             prepared = prepare(params.source, params.model)
-            query = Query.of(prepared.folder, params.text, params.not_text, params.is_exact_text)
+            query = query_of(prepared.folder, params)
             run = EmbedRun(
                 prepared,
                 EmbedParams(params.source, params.model, params.area, params.view, params.device, params.index_dir),
@@ -113,7 +175,7 @@ def search(params: SearchParams) -> Job[SearchResult]:
             index, chunks, area, embedded = run.index, run.chunks, run.area, run.result()
         else:
             index, chunks, area = open_index(params.index_dir, params.area)
-            query = Query.of(model_of(index, params.model), params.text, params.not_text, params.is_exact_text)
+            query = query_of(model_for(index, params), params)
         return (yield from _draw(params, folder, index, chunks, area, query, embedded))
 
 
@@ -143,6 +205,45 @@ def model_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:
             path=str(index.path),
         )
     return folder
+
+
+def model_for(index: EmbeddingIndex, params: SearchParams | ExportParams) -> ModelFolder:
+    """The model that turns a request into a vector of the index's space.
+
+    Raises:
+        ModelError: it is not installed.
+        StoreError: its vectors and those of the index do not belong together.
+    """
+    if params.place is None:
+        return model_of(index, params.model)
+    return places_of(index, params.model)
+
+
+def places_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:
+    """A model whose places lie in the space of an index: the one named, the index's own, or any other that fits.
+
+    Raises:
+        ModelError: the model named is not installed.
+        StoreError: there is none that fits.
+    """
+    space = index.manifest.space_id
+    named = [find_model(model)] if model else [item for item in list_models() if item.card.location is not None]
+    fitting = [item for item in named if item.card.space_id == space and item.card.location is not None]
+    if fitting:
+        return fitting[0]
+    own = f"The index {index.path} was made by {index.manifest.model_id}, in whose space"
+    if named:
+        theirs = ", ".join(item.card.name for item in named)
+        text = f"{own} no places of {theirs} lie: a cosine between the two would mean nothing."
+    else:
+        text = f"{own} no installed model knows places."
+    raise StoreError(
+        ErrorCode.INDEX_INCOMPATIBLE,
+        text,
+        "Embed the layer with a location model, such as SatCLIP, and ask that index; or ask this one by words.",
+        path=str(index.path),
+        space=space,
+    )
 
 
 def score_cells(
@@ -190,7 +291,7 @@ def _draw(
                 raster.write(strip.y, strip.x, np.moveaxis(strip.values, 2, 0))
             yield watch.step(region.rows * region.cols)
         hits_writer = _hit_writer(folder / "hits.gpkg", index, scored, provenance, threshold)
-        _write_hits(stack.enter_context(hits_writer), scored, best, params.text)
+        _write_hits(stack.enter_context(hits_writer), scored, best, query.text)
     counts, edges = np.histogram(scored.scores, bins=HISTOGRAM_BINS)
     hits = tuple(
         Hit(rank, int(scored.cells[at, 0]), int(scored.cells[at, 1]), float(scored.scores[at]), float(scored.cosines[at]),
@@ -216,6 +317,9 @@ def _remarks(query: Query, scored: ScoredCells) -> list[Note]:
     best = float(scored.scores.max())
     if query.remarks or best >= _WEAK_SCORE:
         return list(query.remarks)
+    if isinstance(query, PlaceQuery):
+        text = f"No tile looks more like {query.text} than like other places (score {best:.1f}; what fits reaches 2 and more)."
+        return [Note("weak_hits", Level.AMBER, text, {"text": query.text, "score": best})]
     text = (
         f"Even the best tile hardly fits “{query.text}” (score {best:.1f}; what fits reaches 2 and more). "
         "It may not be here, or the model has not learned the word: try another wording."
@@ -275,7 +379,7 @@ def export(params: ExportParams) -> Job[ExportResult]:
         EngineError: the index, the words or the place to write are refused; nothing half-written is left.
     """
     index, chunks, area = open_index(params.index_dir, params.area)
-    query = Query.of(model_of(index, params.model), params.text, params.not_text, params.is_exact_text)
+    query = query_of(model_for(index, params), params)
     path = Path(params.output_path)
     watch = Stopwatch("score", sum(region.rows * region.cols for region in mapping.regions(index.grid, chunks)))
     scored = yield from score_cells(index, chunks, area, query, watch)
@@ -283,13 +387,13 @@ def export(params: ExportParams) -> Job[ExportResult]:
     chosen = order[scored.scores[order] >= np.float32(params.threshold)]
     provenance = _provenance(index, query, params.is_exact_text, "")
     with _hit_writer(path, index, scored, provenance, params.threshold) as writer:
-        _write_hits(writer, scored, chosen, params.text)
+        _write_hits(writer, scored, chosen, query.text)
     return ExportResult(str(path), len(chosen))
 
 
 def _provenance(index: EmbeddingIndex, query: Query, is_exact_text: bool, source_name: str) -> Provenance:
     manifest = index.manifest
-    prompts = {"wanted": (query.text,)} | ({"not": (query.not_text,)} if query.unwanted is not None else {})
+    prompts = {"wanted": (query.text,)} | ({"not": (query.not_text,)} if query.not_text.strip() else {})
     return Provenance(
         software=SOFTWARE,
         version=__version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,9 @@ import rasterio
 from affine import Affine
 
 from geomm_engine.contract import ErrorCode, Level, PlacePrior
-from geomm_engine.encoders.card import CardFile, CardLocation, file_sha256, read_card, write_card
-from geomm_engine.encoders.location import layout
-from geomm_engine.encoders.location.tower import PlaceBackground
-from geomm_engine.encoders.tensor_file import write_tensors
 from geomm_engine.errors import EngineError
-from tests.engine.encoders.published import random_weights
 from tests.engine.pipeline.asking import classified, drawn
-from tests.engine.tiny_model import write_tiny_model
+from tests.engine.placed_model import write_placed_model
 
 TABLE = "value,forest,water,town\n1,0.98,0.01,0.01\n2,0.01,0.01,0.98\n"
 
@@ -127,18 +121,9 @@ def test_what_cannot_be_a_prior_is_refused(landscape: Path, tiny_model: str, fol
 
 
 def test_a_model_that_knows_places_and_words_is_a_prior_of_its_own(landscape: Path, folder: Path) -> None:
-    """The tiny model with a location tower in its space: one that finds every place to look like water."""
-    path = write_tiny_model(folder / "placed")
-    weights = {name: value.numpy() for name, value in random_weights(layout.satclip_places(4, 8, 1, 4), seed=1).items()}
-    weights["last_layer.weight"][:] = 0
-    weights["last_layer.bias"][:] = np.array([0.05, 0.10, 0.40, 0.45]) - [0.4, 0.4, 0.4, 0.4]
-    weights |= PlaceBackground(np.zeros(4, np.float32), np.eye(4, dtype=np.float32)).tensors()
-    write_tensors(path / "location.safetensors", weights)
-    file = CardFile("location", "location.safetensors", file_sha256(path / "location.safetensors"),
-                    (path / "location.safetensors").stat().st_size)  # fmt: skip
-    card = read_card(path).card
-    write_card(replace(card, files=(*card.files, file), location=CardLocation("satclip", 20.0)), path)
-    plain = classified(landscape, str(path), folder / "plain", has_unknown=False)
-    placed = classified(landscape, str(path), folder / "placed map", has_unknown=False, prior=PlacePrior(20.0))
-    assert (drawn(plain.class_path) == 2).mean() < 0.5
-    assert (drawn(placed.class_path) == 2).mean() > 0.99
+    """The layer lies at 45° north, where the model expects forest; at first half of it is none."""
+    model = str(write_placed_model(folder / "placed"))
+    plain = classified(landscape, model, folder / "plain", has_unknown=False)
+    placed = classified(landscape, model, folder / "placed map", has_unknown=False, prior=PlacePrior(20.0))
+    assert (drawn(plain.class_path) == 1).mean() < 0.5
+    assert (drawn(placed.class_path) == 1).mean() > 0.99

@@ -58,11 +58,14 @@ class PlaceBackground:
         return {_BACKGROUND_MEAN: self.mean, _BACKGROUND_COVARIANCE: self.covariance}
 
     def scores(self, vectors: NDArray[np.float32], place: NDArray[np.float32]) -> tuple[Scores, Scores]:
-        """How many standard deviations better (n, dim) pictures fit a place (dim,) than any place; and the cosine."""
-        cosine = vectors @ place
-        usual = vectors @ self.mean
-        spread = np.sqrt(np.maximum(np.einsum("nd,nd->n", vectors @ self.covariance, vectors), 1e-12))
-        return np.asarray((cosine - usual) / spread, np.float32), np.asarray(cosine, np.float32)
+        """How far (n, dim) pictures lie from "any place" towards a place (dim,), and the raw cosine.
+
+        The unit is the standard deviation of the land's places along that way; one unit for all pictures, so that those
+        that hardly tell places apart do not come first.
+        """
+        way = place - self.mean
+        spread = float(np.sqrt(max(float(way @ self.covariance @ way), 1e-12)))
+        return np.asarray(vectors @ way / spread, np.float32), np.asarray(vectors @ place, np.float32)
 
 
 class LocationTower:
