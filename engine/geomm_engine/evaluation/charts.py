@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, PALE, GREEN, AMBER, LINE = "#22302b", "#7b8782", "#2f7d5b", "#c8862a", "#d9dedb"
+BLUE = "#5b8fb9"
 DPI = 160
+_SOLID, _FAINT = 0.85, 0.5
 _NUMBERS_UP_TO = 24
 """Classes beyond which the cells of a confusion matrix carry no numbers: they would not be read."""
 
@@ -56,19 +58,23 @@ def _write_shares(axes: Axes, shares: NDArray[np.float64]) -> None:
 
 def reliability_png(calibration: Calibration) -> bytes:
     """Accuracy over confidence; below it how many pictures were that sure."""
+    from matplotlib.patches import Patch
+
     figure = _figure(4.6, 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     filled = [item for item in calibration.bins if item.count]
     width = 1 / len(calibration.bins)
     upper.plot([0, 1], [0, 1], color=PALE, linewidth=1, linestyle=(0, (4, 3)))
     for item in filled:
-        gap = item.confidence - item.accuracy
-        upper.bar(item.low, item.accuracy, width * 0.92, align="edge", color=GREEN, alpha=0.85, linewidth=0)
-        upper.bar(item.low, gap, width * 0.92, bottom=item.accuracy, align="edge", color=AMBER, alpha=0.55, linewidth=0)
+        low, high = sorted((item.accuracy, item.confidence))
+        color = AMBER if item.confidence > item.accuracy else BLUE
+        upper.bar(item.low, low, width * 0.92, align="edge", color=GREEN, alpha=_SOLID, linewidth=0)
+        upper.bar(item.low, high - low, width * 0.92, bottom=low, align="edge", color=color, alpha=_FAINT, linewidth=0)
     upper.set(xlim=(0, 1), ylim=(0, 1))
     upper.set_ylabel("share right", color=INK, fontsize=9)
-    bars = [upper.bar(0, 0, color=color, alpha=alpha) for color, alpha in ((GREEN, 0.85), (AMBER, 0.55))]
-    upper.legend(bars, ["right", "gap to the confidence"], fontsize=8, frameon=False, loc="upper left", labelcolor=INK)
+    kinds = {"right, as expected": (GREEN, _SOLID), "too sure": (AMBER, _FAINT), "not sure enough": (BLUE, _FAINT)}
+    swatches = [Patch(facecolor=color, alpha=alpha) for color, alpha in kinds.values()]
+    upper.legend(swatches, list(kinds), fontsize=8, frameon=False, loc="upper left", labelcolor=INK)
     lower.bar(
         [item.low for item in calibration.bins],
         [item.count for item in calibration.bins],

@@ -20,6 +20,9 @@ from geomm_engine.evaluation.zero_shot import ZeroShotReport
 
 Interval = tuple[float, float]
 
+_SIDE_BY_SIDE = 12
+"""Classes beyond which a confusion matrix takes the whole width."""
+
 _SOURCES = {
     "given": "as given",
     "georeference": "as the files say",
@@ -65,12 +68,14 @@ def _bar(value: float, kind: str = "") -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[int] = ()) -> str:
-    """Cells are HTML; the first column stands left; ``marked`` rows are the model's own."""
+    """Cells are HTML; the first column stands left; a lone cell fills its row; ``marked`` rows are the model's own."""
     head = "".join(f"<th>{_text(cell)}</th>" for cell in header)
-    body = "".join(
-        f"<tr{' class=own' if at in marked else ''}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n"
-        for at, row in enumerate(rows)
-    )
+    lines = []
+    for at, row in enumerate(rows):
+        kind = " class=own" if at in marked else ""
+        span = f' colspan="{len(header)}"' if len(row) == 1 else ""
+        lines.append(f"<tr{kind}>" + "".join(f"<td{span}>{cell}</td>" for cell in row) + "</tr>")
+    body = "\n".join(lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -153,20 +158,31 @@ def _zero_shot(zero: ZeroShotReport, classes: Sequence[str], thumbnails: Mapping
     parts = [
         "<h3>Class names typed as text</h3>",
         _table(("", "sees labels", "", "top-1", "macro F1"), [own, *others], marked=(0,)),
-        '<div class="pair">',
-        "<figure>" + _picture(charts.confusion_png(zero.confusion, names), "confusion matrix"),
-        "<figcaption>Percent of each true class. Right answers lie on the diagonal.</figcaption></figure>",
-        "<figure>" + _picture(charts.reliability_png(zero.calibration), "reliability plot"),
-        f"<figcaption>Calibration error {zero.calibration.error:.3f} "
-        f"({zero.calibration.error_interval_95[0]:.3f}–{zero.calibration.error_interval_95[1]:.3f}, 15 bins) at the card's "
-        f"inverse temperature {zero.calibration.logit_scale:.3g}. Fitted to these very pictures it would be "
-        f"{zero.calibration.best_scale:.3g} and leave {zero.calibration.error_at_best_scale:.3f}.</figcaption></figure>",
-        "</div>",
+        _plots(zero, names),
         _by_class(zero),
         _unknown(zero),
         _worst(zero, thumbnails),
     ]
     return "\n".join(parts)
+
+
+def _plots(zero: ZeroShotReport, names: Sequence[str]) -> str:
+    """Both plots side by side, or one below the other where many classes need the width."""
+    found = zero.calibration
+    low, high = found.error_interval_95
+    matrix = (
+        _picture(charts.confusion_png(zero.confusion, names), "confusion matrix")
+        + "<figcaption>Percent of each true class. Right answers lie on the diagonal.</figcaption></figure>"
+    )
+    plot = (
+        _picture(charts.reliability_png(found), "reliability plot")
+        + f"<figcaption>Calibration error {found.error:.3f} ({low:.3f}–{high:.3f}, 15 bins) at the card's inverse "
+        f"temperature {found.logit_scale:.3g}. Fitted to these very pictures it would be {found.best_scale:.3g} and leave "
+        f"{found.error_at_best_scale:.3f}.</figcaption></figure>"
+    )
+    if len(names) > _SIDE_BY_SIDE:
+        return f'<figure class="wide">{matrix}<figure class="beside">{plot}'
+    return f'<div class="pair"><figure>{matrix}<figure>{plot}</div>'
 
 
 def _by_class(zero: ZeroShotReport) -> str:
@@ -204,9 +220,11 @@ def _unknown(zero: ZeroShotReport) -> str:
 def _worst(zero: ZeroShotReport, thumbnails: Mapping[str, NDArray[np.uint8]]) -> str:
     if not zero.worst:
         return ""
+    typed = {item.name: item.prompts[0] for item in zero.by_class}
     tiles = [
         f'<figure title="{_text(item.path)}">{_thumbnail(thumbnails[item.path], item.path)}'
-        f"<figcaption><b>{_text(item.truth)}</b><br>said {_text(item.said)}, {100 * item.confidence:.0f} %</figcaption></figure>"
+        f"<figcaption><b>{_text(typed[item.truth])}</b><br>said {_text(typed[item.said])}, "
+        f"{100 * item.confidence:.0f}&nbsp;%</figcaption></figure>"
         for item in zero.worst
         if item.path in thumbnails
     ]
@@ -229,7 +247,7 @@ def _retrieval(found: RetrievalReport) -> str:
     for item in found.captions:
         rows += [
             [f'<span class="pale">{_text(item.protocol)}: mR {_percent(item.mean_recall)} '
-             f'(random order {_percent(item.mean_recall_chance)})</span>', *[""] * 8],
+             f'(random order {_percent(item.mean_recall_chance)})</span>'],
             _direction(item.text_to_picture), _direction(item.picture_to_text),
         ]  # fmt: skip
     header = ("search", "queries", "among", "R@1", "R@5", "R@10", "mAP@20", "mAP@100", "right in first 20")

@@ -29,6 +29,28 @@ from geomm_engine.errors import EngineError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 
+_JOINED = {
+    words.replace(" ", ""): words
+    for words in (
+        "baseball diamond",
+        "baseball field",
+        "basketball court",
+        "dense residential",
+        "football field",
+        "golf course",
+        "ground track field",
+        "medium residential",
+        "mobile home park",
+        "parking lot",
+        "railway station",
+        "sparse residential",
+        "storage tank",
+        "storage tanks",
+        "tennis court",
+        "thermal power station",
+    )
+}
+
 
 class NotAPicture(ValueError):
     """A file that is damaged, or whose numbers are no 8-bit colours."""
@@ -170,9 +192,12 @@ def _place(dataset: DatasetReader) -> tuple[tuple[float, float, float, float] | 
 
 
 def spoken(name: str) -> str:
-    """A folder's name as a person would type it: "HerbaceousVegetation" → "herbaceous vegetation"."""
+    """A folder's name as a person would type it: "HerbaceousVegetation" → "herbaceous vegetation".
+
+    Names that UC Merced and sets like it write as one word are parted: "parkinglot" → "parking lot".
+    """
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-]+", " ", name)
-    return " ".join(parts.split()).lower()
+    return " ".join(_JOINED.get(part, part) for part in parts.lower().split())
 
 
 def plain(name: str) -> str:

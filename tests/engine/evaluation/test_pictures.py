@@ -97,4 +97,5 @@ def test_a_georeferenced_picture_knows_its_place_and_pixel(folder: Path) -> None
 def test_names_of_folders_are_spoken_and_compared() -> None:
     assert spoken("HerbaceousVegetation") == "herbaceous vegetation"
     assert spoken("dense_residential-area") == "dense residential area"
+    assert spoken("mobilehomepark") == "mobile home park"
     assert plain("River Bank") == plain("river_bank") == "riverbank"
