@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 from geomm_engine.cli import terminal
-from geomm_engine.contract import ErrorCode
-from geomm_engine.errors import ModelError
-
-NEEDED = ("torch", "safetensors", "onnx")
+from geomm_engine.training.libraries import need_libraries
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,10 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument("--export-only", action="store_true", help="train nothing; export the best network of the run")
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     verb.set_defaults(run=run_contrastive)
-    from geomm_engine.cli import train_chain, train_fusion, train_similarity
+    from geomm_engine.cli import train_chain, train_folds, train_fusion, train_similarity
 
     train_chain.register(kinds)
+    train_folds.register(kinds)
     train_fusion.register(kinds)
     train_similarity.register(kinds)
 
@@ -54,13 +51,7 @@ def run_contrastive(args: argparse.Namespace) -> int:
     Raises:
         ModelError: a library that training needs is not installed.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModelError(
-            ErrorCode.DEPENDENCY_MISSING,
-            f"Training needs {', '.join(missing)}, which the engine's environment lacks.",
-            "Run `make setup`, or install the engine with its extra “torch”.",
-        )
+    need_libraries()
     from geomm_engine.training.config import data_folder, find_config
     from geomm_engine.training.contrastive import train_contrastive
     from geomm_engine.training.device import choose_device

@@ -153,6 +153,7 @@ class ContrastiveConfig:
     ``start``: a MobileNetV1 file, relative to the data folder, that the stem starts from; "" starts from random numbers.
     ``frozen_blocks``: blocks of the stem that keep what they started with.
     ``gsd_lie_share``: pictures whose ground pixel is told wrong by up to ± ``gsd_lie_octaves``, as where metadata lie.
+    ``unseen``: classes ("set/folder") that leave training entirely, with every caption that speaks of them alone.
     ``mix_share``: pictures that are mixed with another of their set, half by mixup and half by cutmix.
     """
 
@@ -178,6 +179,7 @@ class ContrastiveConfig:
     gsd_lie_share: float = 0.0
     gsd_lie_octaves: float = 2.5
     mix_share: float = 0.0
+    unseen: tuple[str, ...] = ()
     is_bfloat16: bool = True
     threads: int = 2
     card: CardFacts = field(default_factory=CardFacts)
@@ -207,13 +209,13 @@ def find_config(name: str) -> Path:
 
 
 def read_config(path: Path) -> ContrastiveConfig:
-    """The configuration in a TOML file.
+    """The configuration in a TOML file. One with ``base = "recipe"`` says only what differs from that recipe.
 
     Raises:
         EngineError: the file is no TOML, or a field is missing, unknown or contradicts another.
     """
     try:
-        config = decode(ContrastiveConfig, tomllib.loads(path.read_text(encoding="utf-8")), "config")
+        config = decode(ContrastiveConfig, _with_base(tomllib.loads(path.read_text(encoding="utf-8"))), "config")
     except (OSError, tomllib.TOMLDecodeError, ContractError, ValueError) as problem:
         raise _wrong(path, str(problem)) from problem
     names = {item.name for item in config.pictures}
@@ -227,6 +229,22 @@ def read_config(path: Path) -> ContrastiveConfig:
     if config.schedule.steps < 1 or config.schedule.check_every < 1 or any(size.batch < 1 for size in config.sizes):
         raise _wrong(path, "steps, check_every and every batch must be at least 1")
     return config
+
+
+def _with_base(values: dict[str, object]) -> dict[str, object]:
+    if "base" not in values:
+        return values
+    base = find_config(str(values.pop("base")))
+    return _merged(_with_base(tomllib.loads(base.read_text(encoding="utf-8"))), values)
+
+
+def _merged(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
+    """Tables are merged; anything else above replaces what is below."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = below.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _wrong(path: Path, problem: str) -> EngineError:

@@ -190,6 +190,17 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def trainer_for(lessons: Lessons, data: Path, device: str = "cpu") -> Trainer:
+    """A trainer before its first step, its stem from the network that the configuration starts from.
+
+    Raises:
+        EngineError: that network cannot be read.
+    """
+    config = lessons.config
+    start = read_convolutions(data / config.start) if config.start else []
+    return Trainer(config, lessons, device, start)
+
+
 def train_contrastive(
     config_file: Path, folder: Path, *, data: Path, is_resumed: bool = False, device: str = "cpu"
 ) -> Job[TrainingResult]:
@@ -205,10 +216,9 @@ def train_contrastive(
             ErrorCode.FOLDER_INVALID, f"There is no checkpoint in {folder} to go on from.", "Start a new run."
         )
     lessons = Lessons(config, data)
-    start = read_convolutions(data / config.start) if config.start and not is_resumed else []
     run.begin(config_file, device=device, threads=config.threads)
     with _threads(config.threads):
-        trainer = Trainer(config, lessons, device, start)
+        trainer = trainer_for(lessons, data, device)
         if is_resumed:
             trainer.restore(run.checkpoint)
         yield from _steps(trainer, run)

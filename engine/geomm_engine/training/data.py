@@ -67,6 +67,12 @@ def load_pictures(source: PictureSource, data: Path, seed: int) -> PictureSet:
     return read_zip(data / source.file, source.name, source.gsd_m, source.size_px)
 
 
+def _without(pictures: PictureSet, unseen: tuple[str, ...]) -> PictureSet:
+    """The set without the pictures of these classes; the classes keep their numbers."""
+    labels = [label for label, name in enumerate(pictures.classes) if name in unseen]
+    return pictures.subset(np.flatnonzero(~np.isin(pictures.labels, labels))) if labels else pictures
+
+
 def load_tokenizer(config: ContrastiveConfig, data: Path) -> Tokenizer:
     """The tokenizer that the vocabulary of the configuration describes."""
     file = config.vocabulary.merges_file
@@ -96,12 +102,13 @@ class Lessons:
         self.validation: list[PictureSet] = []
         for source in config.pictures:
             parts = split(load_pictures(source, data, config.split_seed), config.validation_share, config.split_seed)
-            self.training.append(parts[0])
+            self.training.append(_without(parts[0], config.unseen))
             self.validation.append(parts[1])
         self._pyramids: list[Pyramid] = [pyramid(item) for item in self.training]
         self._rows = [
             [np.flatnonzero(item.labels == label) for label in range(len(item.classes))] for item in self.training
         ]
+        self._seen = [np.flatnonzero([len(rows) > 0 for rows in item]) for item in self._rows]
         self._prepare_relation()
         self.absent = self.captions.absent
         if config.absent_words_file:
@@ -169,7 +176,7 @@ class Lessons:
         parts, grounds, labels, sets = [], [], [], []
         first_class = 0
         for place, count in enumerate(self._counts(size.batch)):
-            own = random.integers(0, len(self.training[place].classes), count)
+            own = random.choice(self._seen[place], count)
             rows = np.array([random.choice(self._rows[place][label]) for label in own], dtype=np.int64)
             images, gsd_m = crop(self._pyramids[place], rows, size.px, size.gsd_m[config.pictures[place].name], random)
             parts.append(images)

@@ -8,7 +8,7 @@ import sys
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import ModelError
 
-NEEDED = ("torch", "safetensors", "onnx")
+NEEDED = ("torch", "safetensors", "onnx", "tflite")
 
 
 def need_libraries() -> None:

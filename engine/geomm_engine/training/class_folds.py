@@ -1,0 +1,140 @@
+"""What a recipe knows of classes that it never saw: every class is left out of training once, in one of a few folds.
+
+A class leaves with every caption that speaks of it alone. Pictures of left-out classes are then asked for by name, among
+the names of all left-out classes of their set, and among all names of the set. Classes that both sets show under one name
+(forest, river) leave both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from geomm_engine.contract import encode
+from geomm_engine.errors import writing
+from geomm_engine.evaluation import metrics
+from geomm_engine.networks.two_towers import TwoTowers
+from geomm_engine.progress import Job, Progress
+from geomm_engine.training.config import ContrastiveConfig
+from geomm_engine.training.contrastive import Trainer, trainer_for
+from geomm_engine.training.data import Lessons
+from geomm_engine.training.pictures import whole
+from geomm_engine.training.zero_shot import image_vectors, prototypes
+
+
+@dataclass(frozen=True)
+class FoldRow:
+    """One set in one fold; shares 0–1. ``chance`` is one over the number of names asked among."""
+
+    fold: int
+    set_name: str
+    unseen: tuple[str, ...]
+    pictures: int
+    right_among_unseen: int
+    chance_among_unseen: float
+    right_among_all: int
+    chance_among_all: float
+    seen_pictures: int
+    right_seen: int
+    unknown_auroc: float
+
+
+@dataclass(frozen=True)
+class FoldTable:
+    """``rows``, and for each set the pooled shares with Wilson intervals (95 %)."""
+
+    recipe: str
+    steps: int
+    rows: tuple[FoldRow, ...]
+    pooled: dict[str, dict[str, tuple[float, ...]]]
+
+
+def folds(captions: dict[str, str], count: int, seed: int) -> list[tuple[str, ...]]:
+    """Classes dealt into folds; classes of one typed name stay together."""
+    names = sorted(set(captions.values()))
+    order = np.random.default_rng(seed).permutation(len(names))
+    dealt = [{names[place] for place in order[fold::count]} for fold in range(count)]
+    return [tuple(item for item, name in captions.items() if name in chosen) for chosen in dealt]
+
+
+def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count: int = 5) -> Job[FoldTable]:
+    """Train ``count`` times and measure each on what it never saw; writes ``class_folds.json``.
+
+    Raises:
+        EngineError: data or captions are wrong.
+    """
+    rows: list[FoldRow] = []
+    measured = Lessons(config, data)
+    names = {
+        item: measured.captions.classes[item]
+        for place in measured.measured_places
+        for item in measured.training[place].classes
+    }
+    for fold, unseen in enumerate(folds(names, count, config.split_seed)):
+        lessons = Lessons(replace(config, unseen=unseen), data)
+        trainer = trainer_for(lessons, data)
+        for _ in _steps(trainer, config.schedule.all_steps):
+            yield Progress("train", fold * config.schedule.all_steps + trainer.step, count * config.schedule.all_steps)
+        rows += [_row(fold, trainer.average, lessons, place, unseen) for place in lessons.measured_places]
+    table = FoldTable(config.id, config.schedule.all_steps, tuple(rows), _pooled(rows))
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "class_folds.json").write_text(json.dumps(encode(table), indent=1) + "\n", encoding="utf-8")
+    return table
+
+
+def _steps(trainer: Trainer, steps: int) -> Iterator[int]:
+    while trainer.step < steps:
+        trainer.learn(trainer.lessons.batch(trainer.random))
+        yield trainer.step
+
+
+def _row(fold: int, network: TwoTowers, lessons: Lessons, place: int, unseen: tuple[str, ...]) -> FoldRow:
+    source, pictures = lessons.config.pictures[place], lessons.validation[place]
+    pixels, gsd_m = whole(pictures, source.whole_px)
+    vectors = image_vectors(network, pixels, gsd_m, lessons.normalise)
+    texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
+    cosine = vectors @ texts.T
+    hidden = np.array([item in unseen for item in pictures.classes])
+    is_hidden = hidden[pictures.labels]
+    among = np.where(hidden[None, :], cosine, -2.0).argmax(axis=1)
+    said = cosine.argmax(axis=1)
+    # The names that were learned, typed alone: does the reject score tell the others from them?
+    score = (vectors @ texts[~hidden].T).max(axis=1)
+    return FoldRow(
+        fold,
+        source.name,
+        tuple(item for item in pictures.classes if item in unseen),
+        int(is_hidden.sum()),
+        int((among == pictures.labels)[is_hidden].sum()),
+        1.0 / max(1, int(hidden.sum())),
+        int((said == pictures.labels)[is_hidden].sum()),
+        1.0 / len(pictures.classes),
+        int((~is_hidden).sum()),
+        int((said == pictures.labels)[~is_hidden].sum()),
+        metrics.auroc(score, ~is_hidden) if is_hidden.any() else float("nan"),
+    )
+
+
+def _pooled(rows: list[FoldRow]) -> dict[str, dict[str, tuple[float, ...]]]:
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    for name in sorted({row.set_name for row in rows}):
+        own = [row for row in rows if row.set_name == name]
+        total, seen = sum(row.pictures for row in own), sum(row.seen_pictures for row in own)
+        counts = {
+            "among unseen names": (sum(row.right_among_unseen for row in own), total),
+            "among all names": (sum(row.right_among_all for row in own), total),
+            "seen classes, among all names": (sum(row.right_seen for row in own), seen),
+        }
+        found[name] = {
+            key: (round(right / of, 4), *(round(value, 4) for value in metrics.wilson_interval(right, of)))
+            for key, (right, of) in counts.items()
+        }
+        chance = sum(row.pictures * row.chance_among_unseen for row in own) / total
+        found[name]["chance among unseen names"] = (round(chance, 4),)
+        found[name]["unknown AUROC, mean of folds"] = (round(float(np.mean([row.unknown_auroc for row in own])), 4),)
+    return found
