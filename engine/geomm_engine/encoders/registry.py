@@ -23,11 +23,22 @@ def user_models_folder() -> Path:
 
 def list_models() -> tuple[ModelFolder, ...]:
     """Every model with a valid card, the built-in ones first. A damaged card hides its model, not the others."""
+    found = []
+    for model in _cards():
+        try:
+            found.append(_with_text(model))
+        except ModelError:
+            continue
+    return tuple(found)
+
+
+def _cards() -> tuple[ModelFolder, ...]:
+    """Every folder with a valid card, as it lies there."""
     found: dict[str, ModelFolder] = {}
     for folder, is_builtin in ((BUILTIN_FOLDER, True), (user_models_folder(), False)):
         for card_path in sorted(folder.glob(f"*/{CARD_FILE}")) if folder.is_dir() else ():
             try:
-                model = _with_text(read_card(card_path.parent, is_builtin=is_builtin))
+                model = read_card(card_path.parent, is_builtin=is_builtin)
             except ModelError:
                 continue
             found.setdefault(model.card.id, model)
@@ -40,20 +51,25 @@ def find_model(model: str = "") -> ModelFolder:
     Raises:
         ModelError: there is none of that name, or its card is damaged.
     """
+    return _with_text(_find(model))
+
+
+def _find(model: str) -> ModelFolder:
     wanted = model or DEFAULT_MODEL
     if Path(wanted).is_absolute() or os.sep in wanted:
-        return _with_text(read_card(Path(wanted)))
+        return read_card(Path(wanted))
     for folder in (BUILTIN_FOLDER / wanted, user_models_folder() / wanted):
         if (folder / CARD_FILE).is_file():
-            return _with_text(read_card(folder, is_builtin=folder.parent == BUILTIN_FOLDER))
-    known = [item.card.id for item in list_models()]
-    for item in list_models():
+            return read_card(folder, is_builtin=folder.parent == BUILTIN_FOLDER)
+    known = _cards()
+    for item in known:
         if item.card.id == wanted:
             return item
     raise ModelError(
         ErrorCode.MODEL_UNKNOWN,
         f"There is no model “{wanted}”.",
-        f"Installed: {', '.join(known) or 'none'}. Put other model folders into {user_models_folder()}.",
+        f"Installed: {', '.join(item.card.id for item in known) or 'none'}. "
+        f"Put other model folders into {user_models_folder()}.",
         model=wanted,
     )
 
@@ -74,7 +90,7 @@ def _with_text(model: ModelFolder) -> ModelFolder:
             "Correct its card.",
             model=card.id,
         )
-    owner = find_model(card.text_from)
+    owner = _find(card.text_from)
     owned = next((item.sha256 for item in owner.card.files if item.role == "text"), "")
     if owner.card.space_id != card.space_id or owned != card.text_sha256:
         raise ModelError(

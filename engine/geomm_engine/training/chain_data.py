@@ -6,6 +6,7 @@ its own training is used.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from geomm_engine.training.chain_places import PICTURE_UNITS, Place, look, read_
 _TRIES = 40
 _TEACH_BATCH = 64
 _SMALLEST_STD = 0.02
+_CROPS_A_TILE = 60
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,8 @@ class Lessons:
         """Crops beside the held-out strips; a place is drawn by its share and its ground."""
         factors = self._factors()
         ground = np.array([item.pair.share * np.sqrt(item.valid.size) for item in self.places])
+        tiles = sum(item.valid.sum() / math.prod(item.side_px(self.tile_px, 1.0)) for item in self.places)
+        count = min(count, math.ceil(_CROPS_A_TILE * tiles))
         crops: list[Crop] = []
         chance = ground / ground.sum() if len(ground) else ground
         for _ in range(count):
