@@ -71,8 +71,8 @@ def run_show(args: argparse.Namespace) -> int:
     print(f"vectors        {card.dim} numbers, space {card.space_id}")
     if card.location is not None:
         eyes = "sees pictures" if card.location.has_pictures else "sees no pictures"
-        scale = f"logit scale {card.location.logit_scale:.3g}, temperature {card.location.temperature:g}"
-        print(f"places         {card.location.encoder}; {scale}; {eyes}")
+        warmth = f"logit scale {card.location.logit_scale:.3g}, temperature {card.location.temperature:g}"
+        print(f"places         {card.location.encoder}; {warmth}; {eyes}")
         for item in card.location.origin:
             is_known = "as its authors publish it" if item.is_as_published else "no published checksum to compare with"
             print(f"made from      {item.file}, SHA-256 {item.sha256}: {is_known}")
