@@ -71,7 +71,8 @@ class Chips:
 class Crops:
     """Crops show ``factors`` times the ground of the teacher's tile; ``count`` of them are cut and shown to the teacher once.
 
-    Fewer, where the ground is small. ``tile_px`` 0 is the teacher's own. Held-out tiles lie ``stride`` of a tile apart, at most ``most_held`` a place.
+    Fewer where the ground is small. ``tile_px`` 0 is the teacher's own. Held-out tiles lie ``stride`` of a tile apart, at
+    most ``most_held`` a place.
     """
 
     count: int = 6000
