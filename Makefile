@@ -104,7 +104,7 @@ zip: $(UV)  ## the installable plugin: build/geomm.zip
 	  if [ -d "$$file" ]; then continue; fi
 	  mkdir -p "build/zip/geomm/$$(dirname "$${file#geomm_plugin/}")"; cp -L "$$file" "build/zip/geomm/$${file#geomm_plugin/}"
 	done
-	for part in icons styles help i18n prompts; do
+	for part in icons styles help i18n prompts geography; do
 	  if [ -d resources/$$part ]; then mkdir -p build/zip/geomm/resources && cp -rL resources/$$part build/zip/geomm/resources/; fi
 	done
 	rm -f build/geomm.zip && cd build/zip && $(PYTHON) -m zipfile -c ../geomm.zip geomm

@@ -16,6 +16,11 @@ def resource(*parts: str) -> str:
     return os.path.join(PLUGIN_DIR, "resources", *parts)
 
 
+def countries() -> str:
+    """The outlines of the countries, a GeoJSON file in degrees."""
+    return resource("geography", "countries.geojson")
+
+
 def bundled_engine_dir() -> str:
     """Where an installed plugin carries the engine's wheel; a checkout has no such folder."""
     return os.path.join(PLUGIN_DIR, "engine")

@@ -6,6 +6,9 @@ import os
 from typing import List, Optional, Sequence
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
     QgsLayerMetadata,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -15,13 +18,15 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QFile
 
-from . import result_styles
+from . import paths, result_styles
 from .client import contract
 from .layers import KIND_PROPERTY, RUN_PROPERTY
 from .runs import Run
 from .translation import Translated
 
 GROUP_PROPERTY = "geomm/group"
+WORLD_KIND = "world"
+WORLD_DEG = 300.0
 
 
 def load_raster(path: str, name: str) -> Optional[QgsRasterLayer]:
@@ -60,6 +65,8 @@ class ResultLayers(Translated):
         self.drop_partial(run)
         if run.kind == "classify":
             self._publish_classify(run, run.result, group)
+        elif run.kind == "locate":
+            self._publish_locate(run, run.result, group)
         else:
             self._publish_search(run, run.result, group)
         group.setExpanded(False)  # the view forgets a group that was empty for a moment
@@ -91,6 +98,23 @@ class ResultLayers(Translated):
         if score is not None:
             result_styles.style_score(score, result.threshold, result.score_max)
             self._add(score, run, "score", group)
+
+    def _publish_locate(self, run: Run, result: contract.LocateResult, group: QgsLayerTreeGroup) -> None:
+        """Places, regions and heat; below everything the countries, if nothing else shows the world."""
+        for kind, name in (("places", self.tr("Likely places")), ("regions", self.tr("Credible regions"))):
+            layer = load_vector(f"{result.places_path}|layername={kind}", name)
+            if layer is not None:
+                self._add(layer, run, kind, group)
+        heat = load_raster(result.heatmap_path, self.tr("Probability"))
+        if heat is not None:
+            self._add(heat, run, "heat", group)
+        if not _shows_the_world(run.id):
+            world = load_vector(paths.countries(), self.tr("Countries"))
+            if world is not None:
+                result_styles.style_countries(world)
+                world.setCustomProperty(KIND_PROPERTY, WORLD_KIND)
+                QgsProject.instance().addMapLayer(world, False)
+                QgsProject.instance().layerTreeRoot().addLayer(world).setExpanded(False)
 
     def set_threshold(self, run: Run, threshold: float) -> None:
         """Moves the cut of a search: restyles its two layers, asks nobody."""
@@ -170,7 +194,7 @@ class ResultLayers(Translated):
         node = group.addLayer(layer)
         node.setItemVisibilityChecked(is_visible)
         node.setExpanded(is_visible)
-        if kind != "partial":
+        if kind not in ("partial", "places", "regions"):
             _save_style(layer)
 
     def _metadata(self, layer: QgsMapLayer, run: Run) -> QgsLayerMetadata:
@@ -194,6 +218,22 @@ class ResultLayers(Translated):
         metadata.setKeywords({"geomm": [run.kind, *_words(run)]})
         metadata.setCrs(layer.crs())
         return metadata
+
+
+def _shows_the_world(run_id: str) -> bool:
+    """Whether a layer other than this run's own reaches round most of the Earth: a basemap, a map of countries."""
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    for layer in QgsProject.instance().mapLayers().values():
+        if layer.customProperty(RUN_PROPERTY) or not layer.crs().isValid():
+            continue
+        transform = QgsCoordinateTransform(layer.crs(), degrees, QgsProject.instance().transformContext())
+        try:
+            extent = transform.transformBoundingBox(layer.extent())
+        except QgsCsException:
+            continue
+        if extent.width() > WORLD_DEG:
+            return True
+    return False
 
 
 def _words(run: Run) -> List[str]:

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsRasterShader,
     QgsRuleBasedRenderer,
     QgsSingleBandPseudoColorRenderer,
+    QgsSingleSymbolRenderer,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QColor
@@ -81,6 +82,14 @@ def style_score(layer: QgsRasterLayer, threshold: float, highest: float) -> None
     renderer.setClassificationMin(threshold)
     renderer.setClassificationMax(highest)
     layer.setRenderer(renderer)
+
+
+def style_countries(layer: QgsVectorLayer) -> None:
+    """Quiet land with pale borders, to lie below everything else."""
+    symbol = QgsFillSymbol.createSimple(
+        {"color": "222,226,220,255", "outline_color": "255,255,255,255", "outline_width": "0.2"}
+    )
+    layer.setRenderer(QgsSingleSymbolRenderer(symbol))
 
 
 def score_range(layer: QgsRasterLayer) -> "tuple[float, float]":

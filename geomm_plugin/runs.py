@@ -22,7 +22,7 @@ KEPT_RUNS = 30
 
 @dataclass(frozen=True)
 class Run:
-    """One classify or search run. ``params`` is the contract's message, so a run can be repeated as it was."""
+    """One classify, search or locate run. ``params`` is the contract's message, so a run can be repeated as it was."""
 
     id: str
     kind: str
@@ -51,7 +51,7 @@ def new_run(kind: str, words: str, layer_name: str, params: Any) -> Run:
 
 
 def finished(run: Run, result: Any) -> Run:
-    return dataclasses.replace(run, is_done=True, index_dir=result.index_dir, result=result)
+    return dataclasses.replace(run, is_done=True, index_dir=getattr(result, "index_dir", ""), result=result)
 
 
 def _as_json(run: Run) -> Dict[str, Any]:

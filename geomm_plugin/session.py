@@ -6,7 +6,7 @@ import dataclasses
 from typing import Optional, Tuple
 
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 
 from . import paths, runs
 from .client import contract
@@ -110,6 +110,20 @@ class Session(QObject):
         )
         self._start("search", words, target.name, params)
 
+    def locate(
+        self, target: Target, priors: contract.LocatePriors, area: contract.Area, gsd_m: float, date: str
+    ) -> None:
+        words = QCoreApplication.translate("Session", "Where is this?")
+        params = contract.LocateParams(
+            source=target.source,
+            output_dir=self._new_dir(f"{words} {target.name}"),
+            area=area,
+            priors=priors,
+            gsd_m=gsd_m,
+            date=date,
+        )
+        self._start("locate", words, target.name, params)
+
     def repeat(self, run: runs.Run) -> None:
         """The same question again, into a new folder."""
         values = {**contract.encode(run.params), "output_dir": self._new_dir(run.words)}
@@ -132,7 +146,7 @@ class Session(QObject):
         self.layers.publish_partial(run, note.path)
 
     def _on_succeeded(self, run: runs.Run) -> None:
-        self.layers.model_name = self.model_name(run.params.model)
+        self.layers.model_name = run.result.model if run.kind == "locate" else self.model_name(run.params.model)
         self.layers.engine_version = self.client.hello.engine_version if self.client.hello else ""
         self.layers.publish(run)
         self.store.put(run)

@@ -427,12 +427,13 @@ class Place:
 
 @dataclass(frozen=True)
 class ClimateShare:
-    """A Köppen–Geiger class ("BSk") with its name and main group ("arid"), and how probable it is in the picture."""
+    """A Köppen–Geiger class ("BSk") with its name and main group ("Arid"), and how probable it is in the picture."""
 
     code: str
     name: str
     group: str
     probability: float
+    color: str = ""
 
 
 @dataclass(frozen=True)
@@ -485,15 +486,18 @@ class DateCheck:
 
 @dataclass(frozen=True)
 class LocateResult:
-    """Absolute paths of what was written ("" for a picture not asked for), and the answer. ``abstain`` 0–1: how surely the picture cannot be placed.
+    """Absolute paths of what was written ("" for a picture not asked for), and the answer.
 
-    ``radius_50_km`` and ``radius_90_km`` are the distances from the best point that hold half and nine tenths of the mass.
+    ``best`` is the point with the least expected distance to the truth, ``places`` the hilltops of the probability, most
+    of it first. ``radius_50_km`` and ``radius_90_km`` round the best point hold half and nine tenths of the probability.
+    ``abstain`` 0–1: how surely the picture cannot be placed.
     """
 
     heatmap_path: str
     equal_area_path: str
     places_path: str
     picture_path: str
+    world_path: str
     summary_path: str
     model: str
     best: Place

@@ -21,6 +21,7 @@ from .classify_panel import ClassifyPanel
 from .engine_bar import EngineBar
 from .engine_page import EnginePage
 from .exporting import Exporter
+from .locate_panel import LocatePanel
 from .map_view import MapView
 from .notice_bar import NoticeBar
 from .progress_strip import ProgressStrip
@@ -30,6 +31,7 @@ from .target_panel import TargetPanel
 from .teach_window import TeachWindow
 
 MIN_WIDTH = 360
+SAID_BY_LOCATE = {"place_disagrees", "date_disagrees"}
 
 
 class GeommDock(QgsDockWidget):
@@ -45,6 +47,7 @@ class GeommDock(QgsDockWidget):
         self.target = TargetPanel(session, canvas, self)
         self.classify = ClassifyPanel(self)
         self.search = SearchPanel(self)
+        self.locate = LocatePanel(self)
         self.progress = ProgressStrip(self)
         self.notice = NoticeBar(self)
         self.runs_list = RunsList(self)
@@ -68,6 +71,7 @@ class GeommDock(QgsDockWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.classify, self.tr("&Classify"))
         self.tabs.addTab(self.search, self.tr("&Search"))
+        self.tabs.addTab(self.locate, self.tr("Loca&te"))
         self.tabs.currentChanged.connect(self._size_tabs)
         self._size_tabs(0)
         inner = QWidget()
@@ -116,6 +120,10 @@ class GeommDock(QgsDockWidget):
         self.search.hit_chosen.connect(self.map_view.flash)
         self.search.hit_opened.connect(self.map_view.zoom)
         self.search.export_asked.connect(self.exporter.export_hits)
+        self.locate.asked.connect(self._locate)
+        self.locate.place_chosen.connect(self.map_view.flash_place)
+        self.locate.place_opened.connect(self.map_view.zoom_place)
+        self.tabs.currentChanged.connect(self._show_verb)
         self.progress.cancel_asked.connect(self.session.queue.cancel)
         self.runs_list.shown.connect(self._show_run)
         self.runs_list.repeat_asked.connect(lambda run_id: self._with_run(run_id, self.session.repeat))
@@ -191,6 +199,21 @@ class GeommDock(QgsDockWidget):
             lambda target, area, view, model: self.session.search(target, text, not_text, area, view, model),
         )
 
+    def _locate(self) -> None:
+        problem, priors = self.locate.problem(), contract.LocatePriors()
+        try:
+            priors = self.locate.priors()
+        except AreaRefused as refusal:
+            problem = problem or str(refusal)
+        gsd_m, date = self.locate.gsd_m, self.locate.date_text()
+        self._start(
+            problem,
+            lambda target, area, _view, _model: self.session.locate(target, priors, area, gsd_m, date),
+        )
+
+    def _show_verb(self, _place: int) -> None:
+        self.target.show_verb("locate" if self.tabs.currentWidget() is self.locate else "")
+
     def _start(self, problem: str, start: Callable[..., None]) -> None:
         """One run for each target; a problem is said instead of done."""
         self.notice.clear()
@@ -209,7 +232,7 @@ class GeommDock(QgsDockWidget):
 
     def _on_published(self, run: runs.Run) -> None:
         self._show_run(run.id)
-        known = self.target.line.codes
+        known = self.target.line.codes | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:
             text = " ".join(self.session.texts.note(note) for note in notes)
@@ -229,7 +252,7 @@ class GeommDock(QgsDockWidget):
 
     def _show_runs(self) -> None:
         self.runs_list.show_runs(self.session.store.runs)
-        for panel in (self.classify, self.search):
+        for panel in (self.classify, self.search, self.locate):
             if panel.run is not None and self.session.store.find(panel.run.id) is None:
                 panel.show_run(None)
 
@@ -237,7 +260,7 @@ class GeommDock(QgsDockWidget):
         run = self.session.store.find(run_id)
         if run is None or run.result is None:
             return
-        panel = self.classify if run.kind == "classify" else self.search
+        panel = {"classify": self.classify, "locate": self.locate}.get(run.kind, self.search)
         panel.show_run(run)
         self.tabs.setCurrentWidget(panel)
 
@@ -253,7 +276,7 @@ class GeommDock(QgsDockWidget):
 
     def _enable(self) -> None:
         """An engine that is still starting takes the request and answers when it is up."""
-        for button in (self.classify.button, self.search.button):
+        for button in (self.classify.button, self.search.button, self.locate.button):
             button.setEnabled(self.session.client.state is not EngineState.ABSENT)
 
     def _show_help(self) -> None:
@@ -279,6 +302,7 @@ class GeommDock(QgsDockWidget):
 
     def keep(self, *_document: object) -> None:
         state = {"target": self.target.state(), "classify": self.classify.state(), "search": self.search.state()}
+        state["locate"] = self.locate.state()
         runs.write_state({**state, "tab": self.tabs.currentIndex()})
 
     def restore(self, *_document: object) -> None:
@@ -288,6 +312,7 @@ class GeommDock(QgsDockWidget):
             self.target.restore(state.get("target") or {})
             self.classify.restore(state.get("classify") or {})
             self.search.restore(state.get("search") or {})
+            self.locate.restore(state.get("locate") or {})
             self.tabs.setCurrentIndex(int(state.get("tab", self.tabs.currentIndex())))
         except (contract.ContractError, TypeError, ValueError, AttributeError) as problem:
             self.notice.show_message(

@@ -49,6 +49,7 @@ class TargetPanel(QWidget):
             label.setContentsMargins(0, 4, 0, 0)
             grid.addWidget(label, place, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(widget, place, 1)
+            self._model_label = label
         column = QVBoxLayout(self)
         column.setContentsMargins(look.MARGIN, 4, look.MARGIN, 4)
         column.setSpacing(look.GAP)
@@ -56,6 +57,7 @@ class TargetPanel(QWidget):
         column.addWidget(self.line)
         self.words: Callable[[], Tuple[str, ...]] = tuple
         """What is asked now: a word that the model has not learned is said before the run."""
+        self.verb = ""
         self._connect()
 
     def _connect(self) -> None:
@@ -121,6 +123,8 @@ class TargetPanel(QWidget):
         if not chosen:
             self.line.show_idle("")
             return None
+        if self.verb:
+            return contract.PreflightParams(chosen[0].source, area=area, verb=self.verb)
         return contract.PreflightParams(
             chosen[0].source, self.model, area, words=self.words(), device=self._session.settings.device
         )
@@ -138,6 +142,13 @@ class TargetPanel(QWidget):
     def _on_failed(self, failure: Failure) -> None:
         if failure.code != contract.ErrorCode.CANCELLED.value:
             self.line.show_message(self._session.texts.failure(failure))
+
+    def show_verb(self, verb: str) -> None:
+        """The preflight asks for this job: "" for those that embed, "locate" for the one that has a model of its own."""
+        self.verb = verb
+        self.model_chooser.setVisible(not verb)
+        self._model_label.setVisible(not verb)
+        self.refresh()
 
     # --- keeping
 

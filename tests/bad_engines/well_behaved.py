@@ -184,11 +184,40 @@ class Engine:
             0.2,
         )
 
+    def do_locate(self, id_, params):
+        self.work(id_, "look")
+        folder = Path(params.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ("heatmap.tif", "heatmap_equal_area.tif", "places.gpkg", "map.png", "world.png", "summary.json")
+        paths = [str(folder / name) for name in names]
+        write_world(*paths[:3])
+        place = contract.Place(1, -17.5, 178.0, "Fiji", 0.8, 250.0)
+        disagrees = contract.Verdict.DISAGREES
+        text = "The imagery disagrees with its coordinates by about 16,000 km."
+        return contract.LocateResult(
+            *paths,
+            "fake 1",
+            place,
+            (place, contract.Place(2, 48.0, 68.0, "Kazakhstan", 0.1, 250.0)),
+            180.0,
+            420.0,
+            1e5,
+            3e5,
+            (contract.ClimateShare("Aw", "Tropical, savannah", "Tropical", 0.9, "#46aafa"),),
+            contract.Season(360, "late December", 20.0, 60.0),
+            0.1,
+            9,
+            0,
+            (4.0,),
+            contract.PlaceCheck(50.4, 9.0, 16000.0, 1.0, disagrees, text),
+            None,
+            (contract.Note("place_disagrees", contract.Level.AMBER, text),),
+        )
+
     def do_export(self, id_, params):
         self.work(id_, "write")
         Path(params.output_path).write_bytes(b"x")
         return contract.ExportResult(params.output_path, 7)
-
 
     def do_teach(self, id_, params):
         self.work(id_, "train")
@@ -199,6 +228,34 @@ class Engine:
         )
         self.taught = model
         return contract.TeachResult(model, "/tmp/models/taught", "/tmp/lessons/taught", 0.8, bridge)
+
+
+def write_world(heatmap, equal_area, places):
+    """Small files where the engine would put large ones."""
+    import struct
+
+    from osgeo import gdal, ogr, osr
+
+    gdal.UseExceptions()
+    degrees = osr.SpatialReference()
+    degrees.ImportFromEPSG(4326)
+    for path in (heatmap, equal_area):
+        out = gdal.GetDriverByName("GTiff").Create(path, 36, 18, 2, gdal.GDT_Float32)
+        out.SetGeoTransform((-180, 10, 0, 90, 0, -10))
+        out.SetProjection(degrees.ExportToWkt())
+        for band in (1, 2):
+            out.GetRasterBand(band).WriteRaster(0, 0, 36, 18, struct.pack("648f", *[1 / 648] * 648))
+        out = None
+    vector = ogr.GetDriverByName("GPKG").CreateDataSource(places)
+    for name, kind, wkt in (
+        ("regions", ogr.wkbMultiPolygon, "MULTIPOLYGON(((170 -20,180 -20,180 -10,170 -10,170 -20)))"),
+        ("places", ogr.wkbPoint, "POINT(178 -17.5)"),
+    ):
+        layer = vector.CreateLayer(name, degrees, kind)
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
+        layer.CreateFeature(feature)
+    vector = None
 
 
 class Grid:

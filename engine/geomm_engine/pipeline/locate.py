@@ -19,14 +19,13 @@ from geomm_engine.pipeline.locate_look import Locator
 from geomm_engine.pipeline.locate_tiles import open_picture
 from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.writers import heatmap
-from geomm_engine.writers.locate_figure import Bar, Dial, WorldFigure, draw_world_figure
+from geomm_engine.writers.locate_figure import Bar, Dial, WorldFigure, draw_world, draw_world_figure
 from geomm_engine.writers.places import Region, write_places
 from geomm_engine.writers.provenance import SOFTWARE, ModelMark, Provenance
 
-HEATMAP, EQUAL_AREA, PLACES, PICTURE, SUMMARY = (
-    "heatmap.tif", "heatmap_equal_area.tif", "places.gpkg", "map.png", "summary.json",
-)  # fmt: skip
-OUTPUTS = (HEATMAP, EQUAL_AREA, PLACES, PICTURE, SUMMARY)
+HEATMAP, EQUAL_AREA, PLACES = "heatmap.tif", "heatmap_equal_area.tif", "places.gpkg"
+PICTURE, WORLD, SUMMARY = "map.png", "world.png", "summary.json"
+OUTPUTS = (HEATMAP, EQUAL_AREA, PLACES, PICTURE, WORLD, SUMMARY)
 LEVELS = (0.5, 0.9)
 
 
@@ -120,6 +119,7 @@ class _Writer:
             equal_area_path=str(folder / EQUAL_AREA),
             places_path=str(folder / PLACES),
             picture_path=str(folder / PICTURE) if self._params.has_picture else "",
+            world_path=str(folder / WORLD) if self._params.has_picture else "",
             summary_path=str(folder / SUMMARY),
             model=f"{self._card.id} {self._card.version}",
             best=best,
@@ -161,6 +161,7 @@ class _Writer:
             f"{', '.join(f'{item:g}' for item in result.gsd_km)} km a pixel",
         )
         draw_world_figure(folder / PICTURE, figure)
+        draw_world(folder / WORLD, figure)
 
     def provenance_values(self) -> dict[str, object]:
         return dict(json.loads(self._provenance.to_json()))

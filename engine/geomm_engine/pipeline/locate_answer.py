@@ -79,7 +79,7 @@ class Answer:
         order = np.argsort(-self.climate, kind="stable")[:_SHOWN_CLIMATES]
         rows = [(koppen.CLIMATES[at], float(self.climate[at])) for at in order]
         return tuple(
-            ClimateShare(item.code, item.name, koppen.GROUPS[item.group].name, share)
+            ClimateShare(item.code, item.name, koppen.GROUPS[item.group].name, share, item.color)
             for at, (item, share) in enumerate(rows)
             if share >= _SHOWN_CLIMATE or at == 0
         )

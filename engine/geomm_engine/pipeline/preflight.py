@@ -9,6 +9,7 @@ from geomm_engine.errors import EngineError
 from geomm_engine.index.store import EmbeddingIndex
 from geomm_engine.pipeline import area as areas
 from geomm_engine.pipeline.embed import index_folder, known_speed, tile_count
+from geomm_engine.pipeline.locate_preflight import preflight_locate
 from geomm_engine.pipeline.prepare import Prepared, prepare
 from geomm_engine.pipeline.words import word_remarks
 
@@ -17,6 +18,8 @@ _ORDER = {Level.RED: 0, Level.AMBER: 1, Level.GREEN: 2}
 
 def preflight(params: PreflightParams) -> PreflightResult:
     """Look, decide, count; compute nothing. What would be refused comes back as a RED note instead of an error."""
+    if params.verb == "locate":
+        return preflight_locate(params)
     device = chosen_device(params.device)
     try:
         prepared = prepare(params.source, params.model)

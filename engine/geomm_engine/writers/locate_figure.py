@@ -97,6 +97,19 @@ def draw_world_figure(path: Path, drawn: WorldFigure) -> None:
     save(figure, path)
 
 
+def draw_world(path: Path, drawn: WorldFigure) -> None:
+    """Draw the map of the world alone as PNG, for a small place on a screen.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.2, 3.05), facecolor="white", dpi=130)
+    _draw_map(figure.add_axes((0.004, 0.004, 0.992, 0.992)), drawn, _world(), _WORLD_PX, size=0.8)
+    save(figure, path)
+
+
 # --- maps
 
 

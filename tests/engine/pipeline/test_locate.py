@@ -78,8 +78,9 @@ def test_a_desert_is_found_and_everything_is_written(folder: Path, expert: str) 
     summary = json.loads(Path(result.summary_path).read_text(encoding="utf-8"))
     assert summary["provenance"]["model"]["id"] == "tiny-expert"
     assert summary["best"]["lat"] == result.best.lat
-    with Image.open(result.picture_path) as picture:
-        assert picture.width > 1000
+    for path, width in ((result.picture_path, 1500), (result.world_path, 800)):
+        with Image.open(path) as picture:
+            assert picture.width > width
 
 
 @pytest.mark.parametrize("name", ["heatmap_path", "equal_area_path"])
@@ -255,7 +256,7 @@ def test_north_is_turned_up(folder: Path, expert: str) -> None:
     transform = Affine(step, 0, -300_000, 0, -step, 2_300_000)  # 180° E of the pole's projection: north is down
     to_degrees = rasterio.warp.transform
     x, y = np.meshgrid(-300_000 + (np.arange(size) + 0.5) * step, 2_300_000 - (np.arange(size) + 0.5) * step)
-    lon, lat = (np.array(part) for part in to_degrees("EPSG:3413", "EPSG:4326", x.ravel(), y.ravel()))
+    _, lat = (np.array(part) for part in to_degrees("EPSG:3413", "EPSG:4326", x.ravel(), y.ravel()))
     high = (np.clip((lat - lat.min()) / np.ptp(lat), 0, 1) * 250).reshape(size, size).astype(np.uint8)
     with rasterio.open(
         path, "w", driver="GTiff", count=3, dtype="uint8", height=size, width=size, crs="EPSG:3413",
