@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from geomm_engine.cli import evaluate_pictures, terminal
+from geomm_engine.cli import evaluate_locate, evaluate_pictures, terminal
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("evaluate", help="measure a model on labelled images")
     kinds = verb.add_subparsers(dest="kind", required=True, metavar="KIND")
     evaluate_pictures.register(kinds)
+    evaluate_locate.register(kinds)
     agreement = kinds.add_parser("map", help="a class map against a raster of known classes")
     agreement.add_argument("folder", type=Path, metavar="DIR", help="the output folder of “geomm classify”")
     agreement.add_argument("--truth", type=Path, required=True, metavar="RASTER")
