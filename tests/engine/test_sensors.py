@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from geomm_engine.sensors import SENTINEL2_STACKS, is_same_role, product_hint, role_of
+from geomm_engine.sensors import (
+    SENTINEL2_STACKS,
+    is_same_role,
+    is_sentinel1,
+    product_hint,
+    quantity_of,
+    role_of,
+    wavelength_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +20,7 @@ from geomm_engine.sensors import SENTINEL2_STACKS, is_same_role, product_hint, r
     [("B04", "B04"),
      ("b4", "B04"), ("T33UUV_20200706T101031_B8A_20m", "B8A"), ("B12", "B12"), ("Red", "red"),
      (" rouge ", "red"), ("NIR", "nir"), ("grün", "green"), ("Near Infrared", "nir"), ("VV", "vv"),
+     ("S1A_IW_VH", "vh"), ("a-VV-VH", ""), ("DEM", "height"), ("thermal infrared", "thermal"),
      ("band 4", ""), ("", ""), ("AB04", ""), ("B40", ""), ("B13", ""), ("scene_of_reddish_soil", "")],
 )  # fmt: skip
 def test_roles_of_names(text: str, role: str) -> None:
@@ -52,3 +61,31 @@ def test_stacks_by_count() -> None:
 )  # fmt: skip
 def test_landsat_numbers_its_bands_in_its_own_way(text: str, role: str) -> None:
     assert role_of(text) == role
+
+
+def test_quantities_and_wavelengths() -> None:
+    assert [quantity_of(role) for role in ("B04", "red", "", "vv", "HH", "height", "thermal")] == [
+        "reflectance", "reflectance", "reflectance", "backscatter", "backscatter", "height", "temperature",
+    ]  # fmt: skip
+    assert [wavelength_of(role) for role in ("B8A", "red", "vv", "height", "thermal", "x")] == [
+        865,
+        665,
+        0,
+        0,
+        10900,
+        0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_it"),
+    [
+        ("S1RTC.tif", True),
+        ("S1A_IW_GRDH_1SDV.tif", True),
+        ("sentinel-1_scene.tif", True),
+        ("S1234.tif", False),
+        ("S2L2A", False),
+    ],
+)
+def test_sentinel1_is_known_by_its_name(name: str, *, is_it: bool) -> None:
+    assert is_sentinel1(name) is is_it

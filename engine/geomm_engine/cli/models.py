@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from geomm_engine.cli import terminal
+from geomm_engine.cli.bridge_table import print_bridge
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,6 +77,9 @@ def run_show(args: argparse.Namespace) -> int:
         for item in card.location.origin:
             is_known = "as its authors publish it" if item.is_as_published else "no published checksum to compare with"
             print(f"made from      {item.file}, SHA-256 {item.sha256}: {is_known}")
+    if card.lineage is not None:
+        hops = f"{card.hops} hop{'s' if card.hops > 1 else ''} from the words"
+        print(f"taught by      {card.lineage.teacher} {card.lineage.teacher_version}, {hops}")
     print(f"trained on     {'; '.join(card.training.data)}")
     print(
         f"files          {folder.path}{' – damaged: ' + ', '.join(folder.damaged_files()) if folder.damaged_files() else ''}\n"
@@ -92,6 +96,9 @@ def run_show(args: argparse.Namespace) -> int:
         for item in card.measured
     ]
     terminal.print_table(("measured on", "how", "metric", "value", "95 %", "date"), rows)
+    if card.bridge is not None:
+        print(f"\nBridge report: {card.bridge.tiles} tiles in {card.bridge.blocks} blocks; {card.bridge.protocol}\n")
+        print_bridge(card.bridge)
     return 0
 
 

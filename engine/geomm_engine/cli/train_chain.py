@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geomm_engine.cli import terminal
+from geomm_engine.cli.bridge_table import print_bridge
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 
@@ -83,7 +84,6 @@ def run_chain(args: argparse.Namespace) -> int:
 
     need_libraries()
     from geomm_engine.progress import run as drive
-    from geomm_engine.training import bridge
     from geomm_engine.training.chain import train_chain
     from geomm_engine.training.chain_data import Lessons
     from geomm_engine.training.chain_export import export_student
@@ -113,10 +113,7 @@ def run_chain(args: argparse.Namespace) -> int:
         )
         terminal.print_json(summary)
         return 0
-    terminal.print_table(*bridge.table(exported.bridge))
-    if exported.bridge.classes:
-        print()
-        terminal.print_table(*bridge.class_table(exported.bridge))
+    print_bridge(exported.bridge)
     print(f"\nThe model: {exported.folder}\nTry it: geomm classify RASTER --model {exported.folder} --classes CLASSES")
     return 0
 

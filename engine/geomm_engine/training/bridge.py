@@ -210,30 +210,3 @@ def _row(
     interval = (round(float(low), 4), round(float(high), 4))
     shares = tuple(round(value, 4) for value in by_class)
     return BridgeRow(way.route, way.model, metric, round(of(every), 4), interval, round(chance, 4), len(every), shares)
-
-
-def table(bridge: Bridge) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows for people."""
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{row.route} ({row.model})",
-            row.metric,
-            f"{row.value:.3f}",
-            f"{row.interval_95[0]:.3f} – {row.interval_95[1]:.3f}",
-            f"{row.chance:.3f}",
-            str(row.tiles),
-        )
-        for row in bridge.rows
-    ]
-    return ("way", "measured", "value", "95 %", "chance", "tiles"), rows
-
-
-def class_table(bridge: Bridge) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Share of right tiles by class and way."""
-    ways = [row for row in bridge.rows if row.metric == RIGHT]
-    rows: list[tuple[str, ...]] = [
-        (word, str(bridge.class_tiles[at]), *(f"{way.by_class[at]:.2f}" for way in ways))
-        for at, word in enumerate(bridge.classes)
-        if bridge.class_tiles[at]
-    ]
-    return ("class", "tiles", *(way.model for way in ways)), rows

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from geomm_engine.contract import ErrorCode, Level
+from geomm_engine.contract import ErrorCode, Level, RasterSource
 from geomm_engine.errors import RasterError
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import RasterReader
+from geomm_engine.raster.source import describe
 from tests.data import make
 from tests.engine.raster.drawing import random_bands, stack_of, write
 
@@ -187,3 +188,50 @@ def test_zero_is_nodata_in_numbers_without_a_nodata_value(folder: Path) -> None:
         raster.nodata = 65535
     assert not radiometry_of(path)[0].zero_is_nodata
     assert not radiometry_of(make.picture(folder))[0].zero_is_nodata
+
+
+def physical(path: Path, values: np.ndarray, roles: tuple[str, ...], unit: str = "", levels=("decibel",)):
+    """Radiometry of bands that are no reflectance."""
+    write(path, values.astype(np.float32))
+    stack = describe(RasterSource((str(path),), roles))
+    positions = tuple(range(len(stack.bands)))
+    units = [Reflectance(level, (0.02,) * len(roles), (0.8,) * len(roles)) for level in levels]
+    reader = RasterReader(stack, positions)
+    found, notes = find_radiometry(stack, stack.bands, reader.sample(), unit, units, lambda: 0.0)
+    return found, notes, found.apply(reader.read(0, 0, 8, 8).values)
+
+
+def test_decibel_and_linear_backscatter_show_the_same(folder: Path) -> None:
+    decibel = np.random.default_rng(0).normal((-12, -19), 3, (64, 64, 2)).transpose(2, 0, 1)
+    first, _, shown_first = physical(folder / "a.tif", decibel, ("vv", "vh"))
+    second, notes, shown_second = physical(folder / "b.tif", 10 ** (decibel / 10), ("vv", "vh"))
+    assert (first.unit, second.unit) == ("decibel", "backscatter")
+    assert [note.code for note in notes] == ["unit_assumed"]
+    np.testing.assert_allclose(shown_first, np.clip(decibel[:, :8, :8] * 0.02 + 0.8, 0, 1), atol=1e-5)
+    np.testing.assert_allclose(shown_second, shown_first, atol=1e-4)
+
+
+def test_a_stack_of_sensors_has_a_unit_for_each(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    values = np.stack([random.random((64, 64)), random.normal(-12, 2, (64, 64)), random.random((64, 64)) * 900])
+    roles, levels = ("red", "vv", "height"), ("surface_reflectance", "decibel", "metres")
+    found, _, shown = physical(folder / "tout.tif", values, roles, levels=levels)
+    assert found.unit == "reflectance+decibel+metres"
+    np.testing.assert_allclose(shown, np.clip(values[:, :8, :8] * 0.02 + 0.8, 0, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "roles", "unit", "reason"),
+    [
+        (np.full((1, 64, 64), 420.0), ("vv",), "", "neither decibel nor linear"),
+        (np.full((1, 64, 64), -12.0), ("vv",), "reflectance", "no unit of vv"),
+        (np.full((1, 64, 64), -12.0), ("vv",), "parsec", "no unit that GeoMM knows"),
+        (np.full((1, 64, 64), 21.5), ("thermal",), "", "no temperature in kelvin"),
+        (np.full((1, 64, 64), 300.0), ("height",), "", "how it reads metres"),
+    ],
+)
+def test_what_no_unit_allows_is_refused(folder: Path, values, roles, unit: str, reason: str) -> None:
+    with pytest.raises(RasterError, match=reason) as caught:
+        physical(folder / "faux.tif", values, roles, unit)
+    assert caught.value.code is ErrorCode.UNIT_UNKNOWN
+    assert caught.value.cure

@@ -34,7 +34,9 @@ def layout(height: int = 128, width: int = 160, seed: int = 0) -> np.ndarray:
     return cells.repeat(40, axis=0).repeat(40, axis=1)[:height, :width]
 
 
-def write(path: Path, values: np.ndarray, names: tuple[str, ...], *, crs: str = "EPSG:32633", left: float = 5e5) -> Path:
+def write(
+    path: Path, values: np.ndarray, names: tuple[str, ...], *, crs: str = "EPSG:32633", left: float = 5e5
+) -> Path:
     """(band, h, w) at 10 m as float32."""
     count, height, width = values.shape
     profile = {"driver": "GTiff", "count": count, "dtype": "float32", "height": height, "width": width}
@@ -44,7 +46,9 @@ def write(path: Path, values: np.ndarray, names: tuple[str, ...], *, crs: str = 
     return path
 
 
-def optical(path: Path, classes: np.ndarray, *, bands: tuple[str, ...] = ("red", "green", "blue", "nir", "swir1")) -> Path:
+def optical(
+    path: Path, classes: np.ndarray, *, bands: tuple[str, ...] = ("red", "green", "blue", "nir", "swir1")
+) -> Path:
     """Reflectance that the tiny model sees in the colours of its words."""
     values = np.concatenate([np.array(list(COLORS.values())) * 0.3, OTHERS[:, :2]], axis=1)[classes]
     noise = np.random.default_rng(1).normal(0, 0.004, values.shape)

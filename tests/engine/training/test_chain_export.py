@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from geomm_engine.cli import bridge_table, main
 from geomm_engine.contract import (
     ClassEntry,
     ClassifyParams,
@@ -78,9 +79,16 @@ def test_bridge_report_is_in_the_card_and_beside_the_run(taught: Path) -> None:
     difference = rows["student", bridges.DIFFERENCE].value
     assert difference == pytest.approx(right.value - rows["tiny", bridges.RIGHT].value, abs=1e-3)
     assert sum(bridge.class_tiles) == right.tiles
-    header, lines = bridges.table(bridge)
+    header, lines = bridge_table.numbers(bridge)
     assert all(len(line) == len(header) for line in lines)
-    assert len(bridges.class_table(bridge)[0]) == 4
+    assert len(bridge_table.classes(bridge)[0]) == 4
+
+
+def test_the_card_is_shown_with_its_bridge(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", str(taught / "student")]) == 0
+    shown = capsys.readouterr().out
+    assert "taught by      tiny 1.0.0, 1 hop from the words" in shown
+    assert bridges.AGREEMENT in shown
 
 
 def test_typed_words_work_on_the_student(taught: Path, folder: Path) -> None:
