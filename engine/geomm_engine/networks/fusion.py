@@ -136,12 +136,7 @@ class FusionNetwork(nn.Module):
         self.listening = nn.ModuleList(
             [Listening(settings.width, settings.heads, ref_m=settings.ref_m) for _ in settings.sensors]
         )
-        self.heads: nn.ModuleList = nn.ModuleList(
-            [nn.Linear(settings.width, settings.dim) for _ in settings.sensors]
-        )
-        for head in self.heads:  # every tile begins near one direction: untrained, all pairs are alike and lose ln N
-            nn.init.normal_(head.weight, std=0.5 * settings.width**-0.5)
-            nn.init.normal_(head.bias)
+        self.heads = nn.ModuleList([_head(settings) for _ in settings.sensors])
         self.decoder = Decoder(settings)
         self.log_scale = nn.Parameter(torch.tensor(2.6593))  # ln(1 / 0.07)
 
@@ -208,6 +203,14 @@ class FusionNetwork(nn.Module):
     def rebuild(self, heard: list[Tokens], is_there: Tensor, sensor: int, at_m: Tensor) -> Tensor:
         """Patches of a sensor at (n, q, 2) metres from what was heard; at least one sensor must be there in each row."""
         return self.decoder(sensor, at_m, *_joined(heard, list(range(len(heard))), is_there))
+
+
+def _head(settings: FusionSettings) -> nn.Linear:
+    """Every tile begins near one direction: untrained, all pairs are nearly alike and lose ln N."""
+    head = nn.Linear(settings.width, settings.dim)
+    nn.init.normal_(head.weight, std=0.5 * settings.width**-0.5)
+    nn.init.normal_(head.bias)
+    return head
 
 
 def _joined(tokens: list[Tokens], places: list[int], is_there: Tensor) -> tuple[Tokens, Tensor]:

@@ -278,6 +278,18 @@ def test_what_is_taken_for_granted_is_said(folder: Path, count: int, dtype: str,
         assert stack.band_for("nir") == 7
 
 
+def test_each_file_of_a_stack_is_taken_for_what_it_is(folder: Path) -> None:
+    plain = {"photometric": "minisblack", "alpha": "unspecified"}
+    optical = write(folder / "S2L2A.tif", np.ones((12, 8, 8), "uint16"), **plain)
+    radar = write(folder / "S1RTC.tif", np.ones((2, 8, 8), "float32"), **plain)
+    stack = stack_of(optical, radar)
+    assert [band.role for band in stack.bands][-3:] == ["B12", "vv", "vh"]
+    assert stack.band_for("red") == 3
+    assert stack.assumed == "sentinel2_order"
+    unknown = write(folder / "else.tif", np.ones((2, 8, 8), "float32"), **plain)
+    assert [band.role for band in stack_of(optical, unknown).bands][-2:] == ["", ""]
+
+
 # --- fingerprints -------------------------------------------------------------------------------------------------------
 
 
