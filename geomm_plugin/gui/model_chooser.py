@@ -102,6 +102,9 @@ class ModelChooser(QWidget):
             (self.tr("Bands"), ", ".join(model.bands)),
             (self.tr("Size"), self.tr("{0:.1f} MB, {1} numbers a tile").format(model.size_mb, model.dim)),
         ]
+        if model.hops:
+            steps = self.tr("by another model, without labels; {0} step(s) from the words").format(model.hops)
+            rows.append((self.tr("Taught"), steps))
         measured = [_small_print(text) for text in model.measured[:MEASURED_SHOWN]]
         if len(model.measured) > MEASURED_SHOWN:
             measured.append(self.tr("and {0} more in the model's card").format(len(model.measured) - MEASURED_SHOWN))

@@ -66,6 +66,7 @@ def export_student(lessons: Lessons, run_path: Path, folder: Path) -> ExportedSt
         EngineError: nothing was trained, or the folder cannot be written.
     """
     network = load_best(lessons, RunFolder(run_path))
+    folder = folder.resolve()
     part = folder.with_name(folder.name + ".part")
     with writing(folder):
         shutil.rmtree(part, ignore_errors=True)

@@ -177,7 +177,7 @@ def export_similarity(config: SimilarityConfig, result: SimilarityResult, folder
     Raises:
         EngineError: there is a folder already, or it cannot be written.
     """
-    base = find_model(config.model)
+    base, folder = find_model(config.model), folder.resolve()
     if folder.exists():
         raise EngineError(
             ErrorCode.OUTPUT_NOT_WRITABLE,
@@ -227,7 +227,7 @@ def export_similarity(config: SimilarityConfig, result: SimilarityResult, folder
     )
     with writing(folder):
         part.replace(folder)
-    return find_model(str(folder.resolve()))
+    return find_model(str(folder))
 
 
 def with_head(source: Path, target: Path, head: Vectors) -> None:
