@@ -333,7 +333,7 @@ def held_out(
     Chosen by the ground alone, so that two sensors' lessons on the same place hold out the same part of it.
     """
     height, width = grid.shape_yx
-    name = ",".join(f"{value:.0f}" for value in grid.bounds_xyxy) + f"|{split_seed}"
+    name = ",".join(f"{value:.6g}" for value in grid.bounds_xyxy) + f"|{split_seed}"
     draw = zlib.crc32(name.encode())
     rows, cols = (max(math.ceil(tile), round(validation_share * size))
                   for tile, size in zip(tile_yx, (height, width), strict=True))  # fmt: skip
