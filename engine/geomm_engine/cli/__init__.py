@@ -22,6 +22,7 @@ from geomm_engine.cli import (
     classify,
     embed,
     evaluate,
+    gallery,
     locate,
     models,
     sample,
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 GDAL_CACHE_MB = "128"
 """Read by GDAL once, at the first block; its own default is a twentieth of the machine's memory."""
 
-VERBS = (classify, embed, search, chips, locate, models, sample, evaluate, train, bench, serve, selfcheck)
+VERBS = (classify, embed, search, chips, locate, gallery, models, sample, evaluate, train, bench, serve, selfcheck)
 
 
 def parser() -> argparse.ArgumentParser:
