@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 from geomm_engine.cli import terminal
-from geomm_engine.contract import encode
 from geomm_engine.errors import writing
 
 
@@ -25,7 +24,7 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    from geomm_engine.evaluation.locate import evaluate_locate, table
+    from geomm_engine.evaluation.locate import as_json, evaluate_locate, table
     from geomm_engine.writers.recall_figure import draw_recall
 
     report = terminal.follow(
@@ -34,13 +33,13 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         with writing(args.output):
             args.output.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(encode(report), indent=1, ensure_ascii=False)
+            text = json.dumps(as_json(report), indent=1, ensure_ascii=False, allow_nan=False)
             (args.output / "report.json").write_text(text + "\n", encoding="utf-8")
         curves = {method.name: method.recall for method in report.methods if method.recall}
         subtitle = f"{report.model} · {report.points:,} pictures in {report.blocks} blocks of 10°"
         draw_recall(args.output / "recall.png", report.curve_shares, curves, subtitle=subtitle)
     if args.json:
-        terminal.print_json(report)
+        terminal.print_json(as_json(report))
         return 0
     terminal.print_table(*table(report))
     print(f"\n{report.points:,} pictures in {report.blocks} blocks of 10°, {report.abstained:,} abstained from; "

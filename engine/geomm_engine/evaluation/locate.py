@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 
-from geomm_engine.contract import Area, ErrorCode, RasterSource
+from geomm_engine.contract import Area, ErrorCode, RasterSource, encode
 from geomm_engine.errors import EngineError
 from geomm_engine.evaluation import locate_metrics as metrics
 from geomm_engine.evaluation.locate_metrics import Estimate
@@ -101,8 +104,10 @@ def evaluate_locate(
 
 def _see(locator: Locator, point: Point, seen: list[tuple[Point, Sight]], unreadable: list[str]) -> None:
     try:
-        with rasterio.open(point.image) as dataset:
-            gsd_m = 1000 * point.width_km / dataset.width
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(point.image) as dataset:
+                gsd_m = 1000 * point.width_km / dataset.width
         with open_picture(RasterSource((str(point.image),)), Area(), gsd_m) as picture:
             seen.append((point, run(locator.look(picture))[0]))
     except (EngineError, rasterio.errors.RasterioError) as problem:
@@ -273,6 +278,20 @@ def _cell(name: str, scores: Mapping[str, Estimate]) -> str:
     found = scores.get(name)
     if found is None:
         return "–"
+    has_interval = not math.isnan(found.low)
     if "km)" in name or "days" in name:
-        return f"{found.value:,.0f} ({found.low:,.0f} – {found.high:,.0f})"
-    return f"{found.value:.1%} ({found.low:.0%} – {found.high:.0%})"
+        return f"{found.value:,.0f}" + (f" ({found.low:,.0f} – {found.high:,.0f})" if has_interval else "")
+    return f"{found.value:.1%}" + (f" ({found.low:.0%} – {found.high:.0%})" if has_interval else "")
+
+
+def as_json(report: LocateReport) -> object:
+    """The report as plain values; an interval that cannot be had from a single block is null."""
+    return _without_nan(encode(report))
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
