@@ -35,7 +35,7 @@ from geomm_engine.training.fusion_measure import Retrieval, retrieval, write_rep
 from geomm_engine.training.losses import UNSURE, contrastive_loss
 from geomm_engine.training.run_folder import Check, RunFolder, save_atomically
 
-MEASURED = "the same tile found by another sensor, held-out ground"
+MEASURED = "the same tile found by another sensor"
 REPORT = "retrieval.json"
 _OTHERS = "the others fused"
 _CHUNK = 256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from affine import Affine
 
 from geomm_engine.errors import EngineError
 from geomm_engine.progress import Progress, run
+from geomm_engine.training.config import data_folder
 from geomm_engine.training.fusion import FusionTrainer, load_ground, train_fusion
 from geomm_engine.training.fusion_config import FUSION_RECIPES, find_fusion_config, read_fusion_config
 from geomm_engine.training.fusion_data import Ground, held_out, windows_within
@@ -234,3 +236,22 @@ def test_nothing_to_resume_is_said(folder: Path) -> None:
         run(train_fusion(recipe(folder), folder / "run", data=folder, is_resumed=True))
     with pytest.raises(EngineError, match="sentinel"):
         find_fusion_config("no such recipe")
+
+
+@pytest.mark.shared_data
+def test_real_scenes_are_read_rightly() -> None:
+    """Sentinel-2 in reflectance, Sentinel-1 in decibel, one grid, radar held out at three places."""
+    data = data_folder()
+    if not (data / "scenes" / "multimodal_sites").is_dir():
+        pytest.skip(f"the shared data is absent: no {data / 'scenes' / 'multimodal_sites'}")
+    config = read_fusion_config(find_fusion_config("sentinel"))
+    ground = Ground(replace(config, scenes=config.scenes[:1]), data)
+    assert [scene.values.shape for scene in ground.scenes] == [(12, 224, 224)] * 3
+    assert all(scene.has_band.all() and scene.level == "surface_reflectance" for scene in ground.scenes)
+    for scene in ground.scenes:
+        radar_db = scene.values[10:] * 45 - 35
+        assert -20 < radar_db[0].mean() < -5
+        assert radar_db[1].mean() < radar_db[0].mean(), "cross-polarised echoes are weaker"
+        assert 0.1 < scene.values[3].mean() < 0.5, "near infrared reflectance of land"
+    tiles = ground.held_out_tiles()
+    assert np.bincount(tiles.scene).tolist() == [14, 14, 14]

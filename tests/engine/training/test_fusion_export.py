@@ -101,3 +101,26 @@ def test_same_place_gives_the_same_vector_whatever_lies_beside_it(trained: tuple
             target.write(dataset.read()[:, :48])
     cut = vectors(folder / "cut", model, RasterSource((str(part),), ROLES[:5]))
     assert np.abs(whole[:4] - cut[:4]).max() < 2e-3
+
+
+def test_a_teacher_lends_its_words(
+    trained: tuple[Path, str], tiny_model: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = trained[0].read_text(encoding="utf-8")
+    recipe = folder / "taught.toml"
+    told = text.replace("threads = 1", f"threads = 1\nteacher = {json.dumps(tiny_model)}").replace(
+        "gain = 0.03", "gain = 0.03\nteacher = 1.0"
+    )
+    recipe.write_text(told, encoding="utf-8")
+    assert main(["train", "fusion", str(recipe), "--output", str(folder / "run"), "--device", "cpu"]) == 0
+    assert "the teacher's word" in capsys.readouterr().out
+    model, teacher = read_card(folder / "run" / "model"), read_card(Path(tiny_model))
+    assert (model.card.dim, model.card.space_id) == (teacher.card.dim, teacher.card.space_id)
+    assert model.card.lineage is not None
+    assert (model.card.lineage.teacher, model.card.hops) == ("tiny", 1)
+    assert not model.damaged_files()
+    words = ["forest", "a photo of water"]
+    assert np.array_equal(OnnxTextEncoder(model).embed_texts(words), OnnxTextEncoder(teacher).embed_texts(words))
+    shares = [item for item in model.card.measured if item.metric == "share of tiles with the teacher's word"]
+    assert [item.dataset.split(", ")[1] for item in shares] == ["all fused", "high", "low", "radar"]
+    assert all(len(item.interval_95) == 2 for item in shares)
