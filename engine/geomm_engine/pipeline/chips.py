@@ -31,7 +31,7 @@ from geomm_engine.pipeline import mapping
 from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.raster.ground import GroundScale
 from geomm_engine.raster.source import Stack, describe
-from geomm_engine.raster.tile_matrix import TileMatrix, to_matrix, utm_matrix, web_matrix, web_zoom
+from geomm_engine.raster.tile_matrix import TileMatrix, bounds_over, utm_matrix, web_matrix, web_zoom
 from geomm_engine.raster.warped import Pixels, WarpedStack
 from geomm_engine.writers.cog import GDAL_FAILURES
 from geomm_engine.writers.draft import Draft, explained, publish_with
@@ -45,7 +45,6 @@ RESAMPLINGS = ("", "nearest")
 MOST_TILES = 1_000_000
 _COARSER = 1.2
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])(?!\d)")
-_EDGE_POINTS = 21
 _FIELDS: dict[str, DTypeLike] = {
     "id": str, "sensor": str, "path": str, "level": str, "x": "int64", "y": "int64", "gsd_m": "float64",
     "valid_share": "float64", "bands": str, "source": str, "date": str,
@@ -235,9 +234,7 @@ def _matrix(params: ChipsParams, finest: Sensor) -> TileMatrix:
 
 def _box(sensor: Sensor, matrix: TileMatrix) -> Bounds:
     try:
-        box = to_matrix(sensor.stack.grid.crs_wkt, matrix).transform_bounds(
-            *sensor.stack.grid.bounds_xyxy, densify_pts=_EDGE_POINTS
-        )
+        box = bounds_over(sensor.stack.grid.crs_wkt, sensor.stack.grid.bounds_xyxy, matrix)
     except ProjError:
         box = (math.nan,) * 4
     if not all(math.isfinite(value) for value in box):

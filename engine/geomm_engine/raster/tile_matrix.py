@@ -21,6 +21,7 @@ WEB_CRS = "EPSG:3857"
 MOST_ZOOM = 24
 LARGEST_LATITUDE = 85.05112878
 _UTM_NORTHING_M = 10_000_000.0
+_EDGE_POINTS = 21
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,31 @@ def latitude_of(y: float) -> float:
     return math.atan(math.sinh(y / RADIUS_M))
 
 
+def bounds_over(crs_wkt: str, bounds: Bounds, matrix: TileMatrix) -> Bounds:
+    """A box of a raster's CRS as a box of the matrix's that holds all of it; the web's ends at 85.05° north and south.
+
+    A box over the date line becomes one round the world. Values are infinite where the matrix cannot show the box.
+    """
+    if not matrix.is_web:
+        return _moved(crs_wkt, matrix.crs, bounds)
+    west, south, east, north = _moved(crs_wkt, "EPSG:4326", bounds)
+    if west > east:
+        west, east = -180.0, 180.0
+    south, north = max(south, -LARGEST_LATITUDE), min(north, LARGEST_LATITUDE)
+    x = [math.radians(value) * RADIUS_M for value in (west, east)]
+    y = [
+        math.asinh(math.tan(math.radians(value))) * RADIUS_M if abs(value) < 90 else math.inf
+        for value in (south, north)
+    ]
+    return x[0], y[0], x[1], y[1]
+
+
+def _moved(crs_wkt: str, wanted: str, bounds: Bounds) -> Bounds:
+    transformer = Transformer.from_crs(CRS.from_wkt(crs_wkt), CRS.from_user_input(wanted), always_xy=True)
+    moved = transformer.transform_bounds(*bounds, densify_pts=_EDGE_POINTS)
+    return float(moved[0]), float(moved[1]), float(moved[2]), float(moved[3])
+
+
 def web_matrix(zoom: int, tile_px: int) -> TileMatrix:
     """A level of the web's pyramid."""
     pixel = 2 * HALF_WORLD_M / 2**zoom / tile_px
@@ -103,8 +129,3 @@ def utm_matrix(longitude_deg: float, latitude_deg: float, gsd_m: float, tile_px:
     zone = min(60, max(1, math.floor((longitude_deg + 180) / 6) + 1))
     code = (32600 if latitude_deg >= 0 else 32700) + zone
     return TileMatrix(f"EPSG:{code}", str(code), tile_px, gsd_m, 0.0, _UTM_NORTHING_M, False)
-
-
-def to_matrix(crs_wkt: str, matrix: TileMatrix) -> Transformer:
-    """From a raster's CRS to the matrix's, x before y."""
-    return Transformer.from_crs(CRS.from_wkt(crs_wkt), CRS.from_user_input(matrix.crs), always_xy=True)

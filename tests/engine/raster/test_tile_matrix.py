@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from pyproj import CRS
 
-from geomm_engine.raster.tile_matrix import HALF_WORLD_M, latitude_of, utm_matrix, web_matrix, web_zoom
+from geomm_engine.raster.tile_matrix import HALF_WORLD_M, bounds_over, latitude_of, utm_matrix, web_matrix, web_zoom
 
 
 def test_pixels_of_the_web_are_the_known_ones() -> None:
@@ -48,6 +49,16 @@ def test_grid_of_tiles_is_made_of_their_pixels() -> None:
     grid = matrix.grid(range(500, 503), range(300, 302))
     assert grid.shape_yx == (128, 192)
     assert grid.bounds_xyxy == pytest.approx((*matrix.bounds(500, 301)[:2], *matrix.bounds(502, 300)[2:]))
+
+
+def test_boxes_end_where_the_web_ends() -> None:
+    matrix, wkt = web_matrix(3, 256), CRS.from_epsg(4326).to_wkt()
+    whole = bounds_over(wkt, (-180.0, -90.0, 180.0, 90.0), matrix)
+    assert whole == pytest.approx((-HALF_WORLD_M, -HALF_WORLD_M, HALF_WORLD_M, HALF_WORLD_M), rel=1e-8)
+    fiji = bounds_over(CRS.from_epsg(32760).to_wkt(), (8.0e5, 8.0e6, 9.0e5, 8.1e6), matrix)
+    assert fiji[0] == pytest.approx(-HALF_WORLD_M)
+    assert fiji[2] == pytest.approx(HALF_WORLD_M)
+    assert fiji[3] - fiji[1] == pytest.approx(1e5, rel=0.1)
 
 
 def test_utm_zone_is_that_of_the_place() -> None:
