@@ -20,7 +20,8 @@ def spherical_harmonics(lat: ArrayLike, lon: ArrayLike, degrees: int) -> Values:
     zero go with sin |m|φ, above with cos mφ; there is no Condon–Shortley sign. Functions of order zero are π times the
     orthonormal ones: the published formulas say √((2l + 1)/4 · π) for √((2l + 1)/(4π)), and the weights were trained
     with that. The recurrence in l over fully normalised Legendre functions (Holmes and Featherstone 2002) loses no
-    digits; the polynomials that the authors wrote out lose up to 1e-3 at degree 39 poleward of 60°.
+    digits; the polynomials that the authors wrote out are off by up to 0.01 at degree 39 and order 0, between 60° and
+    80°, and by less than 1e-7 up to degree 20.
     """
     phi, turn = np.radians(np.asarray(lat, np.float64)), np.radians(np.asarray(lon, np.float64) + 180.0)
     cosine, sine = -np.sin(phi), np.cos(phi)
