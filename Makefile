@@ -17,7 +17,7 @@ export UV_COMPILE_BYTECODE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 
-.PHONY: help setup demo test check run zip lock train clean qgis screenshots
+.PHONY: help setup demo test check run zip lock train students clean qgis screenshots
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -118,6 +118,10 @@ lock: $(UV)  ## pin every dependency anew
 
 train: setup  ## train the built-in model anew (needs the training data; see README)
 	@$(GEOMM) train contrastive geomm_nano --output build/runs/geomm_nano --resume --export resources/models/geomm-nano
+
+students: setup  ## teach the students that ship anew, after the built-in model (needs the training data)
+	@$(GEOMM) train chain sentinel2_ten --output build/runs/sentinel2_ten --export resources/models/geomm-s2-ten
+	$(GEOMM) train chain sentinel1 --output build/runs/sentinel1 --export resources/models/geomm-s1
 
 clean:  ## remove what was built; environments stay
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache
