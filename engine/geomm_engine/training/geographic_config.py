@@ -1,0 +1,129 @@
+"""What a training of the geographic expert is told: a TOML file as frozen values. Reads no data."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from geomm_engine.contract import ContractError, ErrorCode, decode
+from geomm_engine.errors import EngineError
+from geomm_engine.networks.geographic_expert import GeographicSettings
+from geomm_engine.training.config import DRAWN, RECIPES, Schedule
+from geomm_engine.training.places import ColorJitter, Widths
+
+GEOGRAPHIC_RECIPES = RECIPES / "geographic"
+
+
+@dataclass(frozen=True)
+class EarthSource:
+    """``mosaics`` is a folder of twelve pictures, relative to the data folder, or "drawn"; ``tiles`` a zip, or ""."""
+
+    mosaics: str
+    tiles: str = ""
+    fine_share: float = 0.0
+    fine_widths_km: tuple[float, float] = (60.0, 250.0)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    place: float = 1.0
+    climate: float = 1.0
+    season: float = 0.7
+    abstain: float = 0.3
+
+
+@dataclass(frozen=True)
+class ExpertFacts:
+    """What the card will say beside what is measured; ``gsd`` in metres, ``tile`` widths in km."""
+
+    name: str = "Unnamed"
+    version: str = "0"
+    description: str = ""
+    licence: str = "GPL-2.0-or-later"
+    licence_url: str = "https://www.gnu.org/licenses/old-licenses/gpl-2.0.html"
+    data: tuple[str, ...] = ()
+    note: str = ""
+    gsd_m: tuple[float, float] = (500.0, 8000.0)
+    tile_km: tuple[float, float] = (100.0, 320.0)
+
+
+@dataclass(frozen=True)
+class GeographicConfig:
+    """``lattice`` is the number of evenly spread points over the whole Earth of which those on land are centres.
+
+    A picture to be measured is seen in tiles of ``tile_km``, ``px`` wide. ``pool`` crops are drawn before the first step;
+    ``validation`` pictures are looked at each check, ``held_out`` ones when the card is written.
+    """
+
+    id: str
+    seed: int
+    earth: EarthSource
+    px: int
+    tile_km: float
+    batch: int
+    lattice: int
+    kappa: float
+    pool: int
+    validation: int
+    held_out: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    schedule: Schedule
+    network: GeographicSettings
+    widths: Widths = field(default_factory=Widths)
+    jitter: ColorJitter = field(default_factory=ColorJitter)
+    weights: LossWeights = field(default_factory=LossWeights)
+    is_bfloat16: bool = True
+    threads: int = 2
+    card: ExpertFacts = field(default_factory=ExpertFacts)
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.earth.mosaics == DRAWN
+
+
+def find_geographic_config(name: str) -> Path:
+    """A file, or the geographic recipe of this name that the project ships.
+
+    Raises:
+        EngineError: neither exists.
+    """
+    for path in (Path(name), GEOGRAPHIC_RECIPES / f"{name}.toml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in GEOGRAPHIC_RECIPES.glob("*.toml")))
+    raise EngineError(
+        ErrorCode.FOLDER_INVALID,
+        f"There is no geographic configuration “{name}”.",
+        f"Give a TOML file, or one of: {known}.",
+    )
+
+
+def read_geographic_config(path: Path) -> GeographicConfig:
+    """The configuration in a TOML file.
+
+    Raises:
+        EngineError: the file is no TOML, or a field is missing, unknown or impossible.
+    """
+    try:
+        config = decode(GeographicConfig, tomllib.loads(path.read_text(encoding="utf-8")), "config")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ContractError) as problem:
+        raise _wrong(path, str(problem)) from problem
+    schedule = config.schedule
+    if min(schedule.steps, schedule.check_every, config.batch, config.px, config.pool, config.validation) < 1:
+        raise _wrong(path, "steps, check_every, batch, px, pool and validation must be at least 1")
+    if len(config.network.widths) != len(config.network.depths) + 1:
+        raise _wrong(path, "network.widths must have one number more than network.depths")
+    if min(config.std) <= 0 or config.kappa <= 0 or config.lattice < 12:
+        raise _wrong(path, "std and kappa must be above 0, lattice at least 12")
+    return config
+
+
+def _wrong(path: Path, problem: str) -> EngineError:
+    return EngineError(
+        ErrorCode.FOLDER_INVALID,
+        f"The training configuration {path} cannot be used: {problem}.",
+        "Correct the file.",
+        path=str(path),
+    )
