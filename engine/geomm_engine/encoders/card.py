@@ -33,7 +33,7 @@ class Licence:
 class CardFile:
     """``role``: "image" and "text" (ONNX graphs), "tokenizer", "words" (JSON: what was learned),
     "weights" (safetensors of the image tower, for torch), "location"
-    (safetensors of the tower that knows places).
+    (safetensors of the tower that knows places), "anomaly" (ONNX: how strange a tile is, in deviations from the usual).
     """
 
     role: str
