@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from geomm_engine.contract import encode
 from geomm_engine.encoders.card import (
+    TEXT_ROLES,
     Architecture,
     Bridge,
     Calibration,
@@ -183,7 +184,9 @@ def _text(teacher: ModelFolder, folder: Path) -> tuple[str, str, tuple[CardFile,
     if is_installed:
         return owner.card.id, next(item.sha256 for item in owner.card.files if item.role == "text"), ()
     files = []
-    for role in ("text", "tokenizer"):
+    for role in TEXT_ROLES:
+        if not owner.has_file(role):
+            continue
         source = owner.file(role)
         with writing(folder):
             shutil.copyfile(source, folder / source.name)
