@@ -10,6 +10,7 @@ import platformdirs
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.encoders.card import CARD_FILE, ModelFolder, read_card
+from geomm_engine.encoders.location.published import PUBLISHED
 from geomm_engine.errors import ModelError
 
 DEFAULT_MODEL = "geomm-nano"
@@ -68,10 +69,20 @@ def _find(model: str) -> ModelFolder:
     raise ModelError(
         ErrorCode.MODEL_UNKNOWN,
         f"There is no model “{wanted}”.",
-        f"Installed: {', '.join(item.card.id for item in known) or 'none'}. "
+        _where_to_get(wanted)
+        or f"Installed: {', '.join(item.card.id for item in known) or 'none'}. "
         f"Put other model folders into {user_models_folder()}.",
         model=wanted,
     )
+
+
+def _where_to_get(wanted: str) -> str:
+    """What to do for a model that other people publish; "" for any other."""
+    published = next((item for item in PUBLISHED if item.id == wanted.lower()), None)
+    if published is None:
+        return ""
+    files = " and ".join(file.name for file in published.files if file.is_needed)
+    return f"Fetch {files} from {published.files[0].url}, then run “geomm models add” with it."
 
 
 def _with_text(model: ModelFolder) -> ModelFolder:

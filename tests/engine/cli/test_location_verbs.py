@@ -29,6 +29,8 @@ def test_refusals_have_a_cure(
     folder: Path, capsys: pytest.CaptureFixture[str], landscape: Path, tiny_model: str
 ) -> None:
     assert "does not exist" in refused(capsys, "models", "add", folder / "nowhere.ckpt")["text"]
+    absent = refused(capsys, "gallery", landscape, "--model", "satclip-vit16-l40")
+    assert "satclip-vit16-l40.ckpt from https://huggingface.co/microsoft/SatCLIP-ViT16-L40" in absent["cure"]
     assert "knows no places" in refused(capsys, "gallery", landscape, "--model", tiny_model)["text"]
     with pytest.raises(SystemExit) as end:
         main(["search", str(folder), "--place", "north", "--output", str(folder / "out")])
