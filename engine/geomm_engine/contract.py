@@ -585,6 +585,30 @@ class TeachResult:
 
 
 @dataclass(frozen=True)
+class AnomalyParams:
+    """Show what a model that rebuilds hidden patches cannot guess. ``threshold``: in deviations from the usual."""
+
+    source: RasterSource
+    output_dir: str
+    model: str = ""
+    area: Area = Area()
+    threshold: float = 3.0
+
+
+@dataclass(frozen=True)
+class AnomalyResult:
+    """A raster with a value for each tile's cell, and the cells from ``threshold`` on as polygons."""
+
+    anomaly_path: str
+    tiles_path: str
+    tiles: int
+    tiles_empty: int
+    strange: int
+    highest: float
+    notes: Tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
 class ChipsParams:
     """Cut co-registered rasters into chips of one tile matrix; the name of a source is its folder.
 
@@ -674,6 +698,7 @@ JOBS: Dict[str, Tuple[Type[Any], Type[Any]]] = {
     "teach": (TeachParams, TeachResult),
     "locate": (LocateParams, LocateResult),
     "chips": (ChipsParams, ChipsResult),
+    "anomaly": (AnomalyParams, AnomalyResult),
 }
 METHODS: Dict[str, Tuple[Type[Any], Type[Any]]] = {**REQUESTS, **JOBS}
 

@@ -9,6 +9,8 @@ from typing import Any
 from geomm_engine import __version__
 from geomm_engine.contract import (
     PROTOCOL,
+    AnomalyParams,
+    AnomalyResult,
     ChipsParams,
     ChipsResult,
     ClassifyParams,
@@ -131,6 +133,12 @@ def chips(params: ChipsParams) -> Job[ChipsResult]:
     return (yield from verb(params))
 
 
+def anomaly(params: AnomalyParams) -> Job[AnomalyResult]:
+    from geomm_engine.pipeline.anomaly import anomaly as verb
+
+    return (yield from verb(params))
+
+
 def handlers() -> dict[str, Handler]:
     table: dict[str, Any] = {
         "initialize": initialize,
@@ -152,5 +160,6 @@ def jobs() -> dict[str, Starter]:
         "locate": locate,
         "teach": teach,
         "chips": chips,
+        "anomaly": anomaly,
     }
     return table

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from geomm_engine import __version__
 from geomm_engine.cli import (
+    anomaly,
     bench,
     chips,
     classify,
@@ -39,7 +40,22 @@ log = logging.getLogger(__name__)
 GDAL_CACHE_MB = "128"
 """Read by GDAL once, at the first block; its own default is a twentieth of the machine's memory."""
 
-VERBS = (classify, embed, search, chips, locate, gallery, models, sample, evaluate, train, bench, serve, selfcheck)
+VERBS = (
+    classify,
+    embed,
+    search,
+    chips,
+    anomaly,
+    locate,
+    gallery,
+    models,
+    sample,
+    evaluate,
+    train,
+    bench,
+    serve,
+    selfcheck,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ _STAGES = {
     "draw": "drawing the sample",
     "evaluate": "reading images",
     "chips": "cutting chips",
+    "anomaly": "rebuilding tiles",
     "read": "reading rasters",
     "teach": "asking the teacher",
     "train": "training",

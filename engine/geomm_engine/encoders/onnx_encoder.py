@@ -47,9 +47,15 @@ def _session(folder: ModelFolder, role: str) -> onnxruntime.InferenceSession:
 class OnnxImageEncoder:
     """The image tower on the CPU."""
 
-    def __init__(self, folder: ModelFolder, fallback_reason: str = "", bands: Sequence[int] = ()) -> None:
-        """``bands`` are the card's bands that the images will have, by number; none given: all of them."""
-        self._session = _session(folder, "image")
+    def __init__(
+        self, folder: ModelFolder, fallback_reason: str = "", bands: Sequence[int] = (), role: str = "image"
+    ) -> None:
+        """``bands`` are the card's bands that the images will have, by number; none given: all of them.
+
+        ``role``: another graph of the model that looks at the same images.
+        """
+        self._session = _session(folder, role)
+        self._output = self._session.get_outputs()[0].name
         self._has_gsd_input = folder.card.has_gsd_input
         self._count = len(folder.card.bands)
         self._bands = list(bands) or list(range(self._count))
@@ -65,8 +71,11 @@ class OnnxImageEncoder:
 
     def embed_images(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
         """See :meth:`ImageEncoder.embed_images`. Runs in batches of 64 whatever comes."""
-        parts = [self._embed(images[at : at + _BATCH], gsd_m) for at in range(0, len(images), _BATCH)]
-        return unit(np.concatenate(parts))
+        return unit(self.values(images, gsd_m))
+
+    def values(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
+        """What the graph gives, as it is: (n, …) float32."""
+        return np.concatenate([self._embed(images[at : at + _BATCH], gsd_m) for at in range(0, len(images), _BATCH)])
 
     def _embed(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
         inputs = {"image": self._normalised(images)}
@@ -76,7 +85,7 @@ class OnnxImageEncoder:
         if self._has_gsd_input:
             inputs["gsd_m"] = np.full(len(images), gsd_m, dtype=np.float32)
         try:
-            (vectors,) = self._session.run(["embedding"], inputs)
+            (vectors,) = self._session.run([self._output], inputs)
         except Exception as problem:
             raise ModelError(
                 ErrorCode.INTERNAL, f"The image tower failed: {problem}.", "Try a smaller area, or report this."

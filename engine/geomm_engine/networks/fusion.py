@@ -244,19 +244,20 @@ def reconstruction_error(network: FusionNetwork, stack: Tensor, gsd_m: Tensor, i
         (n,) mean squared error over the patches of the sensors that are there, in the units of the normalised bands.
     """
     centres, pictures = all_centres_m(network, stack, gsd_m), network.pictures(stack)
-    total = torch.zeros(len(stack), len(pictures))
+    errors = [torch.zeros_like(gsd_m) for _ in pictures]
     for colour in (0, 1):
         hidden, kept = [], []
         for sensor in network.settings.sensors:
             side = sensor.step * sensor.patch_px
             rows, columns = stack.shape[2] // side, stack.shape[3] // side
-            is_hidden = (torch.arange(rows).unsqueeze(1) + torch.arange(columns).unsqueeze(0)).flatten() % 2 == colour
-            hidden.append(torch.nonzero(is_hidden).flatten())
-            kept.append(torch.nonzero(~is_hidden).flatten().expand(len(stack), -1))
+            board = (torch.arange(rows).unsqueeze(1) + torch.arange(columns).unsqueeze(0)).flatten() % 2
+            hidden.append(torch.nonzero(board == colour).flatten())
+            kept.append(torch.nonzero(board != colour).flatten().unsqueeze(0).expand(stack.shape[0], -1))
         heard = network.listen(network.encode(stack, gsd_m, kept), is_there)
         for place, picture in enumerate(pictures):
             wanted = network.targets(picture, place)[:, hidden[place]]
             said = network.rebuild(heard, is_there, place, centres[place][:, hidden[place]])
-            total[:, place] += (said - wanted).square().mean(dim=2).sum(dim=1) / centres[place].shape[1]
-    share = is_there.to(total.dtype)
-    return (total * share).sum(dim=1) / share.sum(dim=1).clamp(min=1.0)
+            error = (said - wanted).square().mean(dim=2).sum(dim=1) / centres[place].shape[1]
+            errors[place] = errors[place] + error
+    share = is_there.to(errors[0].dtype)
+    return (torch.stack(errors, dim=1) * share).sum(dim=1) / share.sum(dim=1).clamp(min=1.0)

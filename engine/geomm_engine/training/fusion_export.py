@@ -39,7 +39,7 @@ from geomm_engine.encoders.card import (
 )
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder, OnnxTextEncoder
 from geomm_engine.errors import EngineError, writing
-from geomm_engine.networks.fusion import FusionNetwork
+from geomm_engine.networks.fusion import FusionNetwork, reconstruction_error
 from geomm_engine.scoring.prompts import query_vector
 from geomm_engine.sensors import wavelength_of
 from geomm_engine.training.fusion import REPORT, Teacher, load_ground
@@ -50,10 +50,13 @@ from geomm_engine.training.graphs import OPSET, check_fidelity, halve_weights
 from geomm_engine.training.run_folder import RunFolder
 
 ARCHITECTURE = "fusion-1"
+ANOMALY_FILE = "anomaly.onnx"
 WORDS = (
     "forest", "crops", "grassland", "town", "industrial area", "road", "river", "lake", "sea", "beach", "bare ground",
     "desert", "snow", "wetland", "orchard", "rocks",
 )  # fmt: skip
+_LEAST_ERROR = 1e-6
+_CHUNK = 128
 _COPIED = {"text": "text.onnx", "tokenizer": "tokenizer.json"}
 
 
@@ -67,6 +70,18 @@ class FusionGraph(nn.Module):
     def forward(self, image: Tensor, gsd_m: Tensor, present: Tensor) -> Tensor:
         fused: Tensor = self.network(image, gsd_m, self.network.sensors_of(present))
         return fused
+
+
+class AnomalyGraph(nn.Module):
+    """How badly a tile is rebuilt, as deviations of its logarithm from what held-out ground gave."""
+
+    def __init__(self, network: FusionNetwork, mean: float, deviation: float) -> None:
+        super().__init__()
+        self.network, self.mean, self.deviation = network, mean, deviation
+
+    def forward(self, image: Tensor, gsd_m: Tensor, present: Tensor) -> Tensor:
+        error = reconstruction_error(self.network, image, gsd_m, self.network.sensors_of(present))
+        return (torch.log(error + _LEAST_ERROR) - self.mean) / self.deviation
 
 
 @dataclass(frozen=True)
@@ -113,6 +128,8 @@ def export_fusion(config_file: Path, run_path: Path, folder: Path, *, data: Path
         part.mkdir(parents=True)
     try:
         write_fusion_graph(network, part / "image.onnx")
+        if config.loss.rebuild > 0:
+            write_anomaly_graph(network, part / ANOMALY_FILE, ground.held_out_tiles())
         if teacher is not None:
             with writing(part):
                 for role, name in _COPIED.items():
@@ -133,18 +150,40 @@ def export_fusion(config_file: Path, run_path: Path, folder: Path, *, data: Path
 
 def write_fusion_graph(network: FusionNetwork, path: Path) -> None:
     """``image`` (n, all bands, h, w) normalised, ``gsd_m`` (n,), ``present`` (n, all bands) → ``embedding`` (n, dim)."""
-    sensors, bands = network.settings.sensors, len(network.settings.bands)
+    sensors = network.settings.sensors
     side = 2 * int(np.lcm.reduce([item.step * item.patch_px for item in sensors]))
+    _write_graph(FusionGraph(network), path, network, side, "embedding", has_free_size=True)
+
+
+def write_anomaly_graph(network: FusionNetwork, path: Path, tiles: Tiles) -> None:
+    """The same inputs, tiles of one size → ``anomaly`` (n,), beside what is usual for these held-out tiles."""
+    parts = []
+    for at in range(0, len(tiles), _CHUNK):
+        own = slice(at, at + _CHUNK)
+        with torch.inference_mode():
+            there = network.sensors_of(tiles.present[own])
+            parts.append(reconstruction_error(network, tiles.stack[own], tiles.gsd_m[own], there))
+    usual = torch.log(torch.cat(parts) + _LEAST_ERROR)
+    graph = AnomalyGraph(network, float(usual.mean()), max(0.05, float(usual.std())) if len(usual) > 1 else 1.0)
+    _write_graph(graph, path, network, tiles.stack.shape[2], "anomaly", has_free_size=False)
+
+
+def _write_graph(
+    module: nn.Module, path: Path, network: FusionNetwork, side: int, output: str, *, has_free_size: bool
+) -> None:
+    bands = len(network.settings.bands)
     inputs = (torch.zeros(2, bands, side, side), torch.full((2,), 10.0), torch.ones(2, bands))
-    axes = {"image": {0: "n", 2: "h", 3: "w"}, "gsd_m": {0: "n"}, "present": {0: "n"}, "embedding": {0: "n"}}
+    axes = {"image": {0: "n"}, "gsd_m": {0: "n"}, "present": {0: "n"}, output: {0: "n"}}
+    if has_free_size:
+        axes["image"] |= {2: "h", 3: "w"}
     with writing(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            FusionGraph(network).eval().to("cpu"),
+            module.eval().to("cpu"),
             inputs,
             str(path),
             input_names=["image", "gsd_m", "present"],
-            output_names=["embedding"],
+            output_names=[output],
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
@@ -157,6 +196,7 @@ def _draft(config: FusionConfig, ground: Ground, teacher: Teacher | None, folder
     facts, bands, cutting = config.card, config.network.bands, config.cutting
     taught = teacher.folder.card if teacher is not None else None
     roles = {"image": "image.onnx"} | (_COPIED if teacher is not None else {})
+    roles |= {"anomaly": ANOMALY_FILE} if (folder / ANOMALY_FILE).is_file() else {}
     gsd_m = [cutting.gsd_m * factor for factor in cutting.factors]
     names = ", ".join(item.name for item in config.network.sensors)
     return Card(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from affine import Affine
@@ -79,6 +80,30 @@ def test_one_command_trains_and_any_sensor_is_embedded(
         assert np.linalg.norm(found, axis=2) == pytest.approx(1.0, abs=2e-3)
     with pytest.raises(EngineError, match="no file for “text”"):
         OnnxTextEncoder(read_card(Path(model)))
+
+
+def test_what_the_model_cannot_guess_is_shown(
+    trained: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(Path(trained[1]) / "model")
+    optical, _ = write_rasters(folder)
+    with rasterio.open(optical, "r+") as dataset:
+        values = np.full((5, 64, 64), 0.2, dtype=np.float32)
+        values[:, :8, :8] = np.random.default_rng(0).random((5, 8, 8))
+        dataset.write(values)
+    call = ["anomaly", str(optical), "--bands", "B02=1,B03=2,B04=3,B05=4,B06=5", "--model", model]
+    assert main([*call, "--output", str(folder / "out"), "--threshold", "0.5", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    with rasterio.open(result["anomaly_path"]) as dataset:
+        found = dataset.read(1)
+        assert dataset.shape == (8, 8)
+        assert dataset.res == (80.0, 80.0)
+    assert (found.argmax(), result["tiles"]) == (0, 64)
+    assert result["highest"] == pytest.approx(found.max(), abs=1e-5)
+    assert pyogrio.read_info(result["tiles_path"])["features"] == result["strange"] == (found >= 0.5).sum() > 0
+    assert main(["anomaly", str(optical), "--bands", "3,2,1", "--output", str(folder / "none")]) == 1
+    assert "does not rebuild" in capsys.readouterr().err
+    assert not (folder / "none").exists()
 
 
 def test_nothing_trained_or_another_network_is_refused(trained: tuple[Path, str], folder: Path) -> None:
