@@ -10,6 +10,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import rasterio.warp
 import shapely
 from affine import Affine
 from PIL import Image

@@ -54,7 +54,8 @@ def test_provenance_speaks_of_both_layers(written: Path) -> None:
 
 def test_qgis_opens_both_layers_with_their_styles(written: Path) -> None:
     code = """
-import sys
+import os, sys
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from qgis.core import QgsApplication, QgsVectorLayer
 app = QgsApplication([], False); app.initQgis()
 regions, places = (QgsVectorLayer(sys.argv[1] + "|layername=" + name, name, "ogr") for name in ("regions", "places"))
