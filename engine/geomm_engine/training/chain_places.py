@@ -102,7 +102,7 @@ def source_of(paths: tuple[str, ...], roles: tuple[str, ...] = (), unit: str = "
     return RasterSource(paths, roles, unit, Path(paths[0]).stem)
 
 
-def student_bands(pair: RasterPair, teacher_positions: Sequence[str] = ()) -> tuple[str, ...]:
+def student_bands(pair: RasterPair, teacher_bands: Sequence[str] = ()) -> tuple[str, ...]:
     """The bands that a student reads unless told: what the rasters have beyond the teacher's bands, and the teacher's too
     where the others are optical like them.
 
@@ -111,7 +111,7 @@ def student_bands(pair: RasterPair, teacher_positions: Sequence[str] = ()) -> tu
     """
     stack = describe(source_of(pair.student, pair.student_roles, pair.student_unit))
     roles = list(dict.fromkeys(band.role for band in stack.bands if band.role))
-    beyond = [role for role in roles if not any(is_same_role(role, wanted) for wanted in teacher_positions)]
+    beyond = [role for role in roles if not any(is_same_role(role, wanted) for wanted in teacher_bands)]
     others = [role for role in beyond if quantity_of(role) != "reflectance"]
     if not beyond:
         have = ", ".join(band.role or f"band {at + 1}" for at, band in enumerate(stack.bands))
