@@ -140,6 +140,11 @@ def open_picture(source: RasterSource, area: Area, gsd_m: float) -> Iterator[Pic
             place = _place(stack.grid, *extent.middle_yx) if has_place else None
             if not has_place and not gsd_m:
                 notes = (_unknown_size_note(), *notes)
+            if not has_place and area.wkt:
+                text = (
+                    "The picture has no coordinates, so the area is not known in it: the whole picture was looked at."
+                )
+                notes = (*notes, Note("area_ignored", Level.AMBER, text))
             yield Picture(reader, stack, radiometry, extent, ground, inside, place, notes)
         finally:
             reader.close()
@@ -150,7 +155,9 @@ def _described(source: RasterSource, gsd_m: float, folder: Path) -> tuple[Stack,
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return describe(source), True
+            stack = describe(source)
+        to_geographic(stack.grid.crs_wkt)
+        return stack, True
     except RasterError as problem:
         if problem.code not in (ErrorCode.RASTER_NO_GEOREFERENCE, ErrorCode.RASTER_NOT_ON_EARTH):
             raise

@@ -149,6 +149,13 @@ def test_a_picture_without_georeference_is_placed(folder: Path, expert: str) -> 
     assert len(unknown.gsd_km) > 3
 
 
+def test_an_area_means_nothing_in_a_picture_without_coordinates(folder: Path, expert: str) -> None:
+    path = paint(folder / "été.tif", PLACES["taiga"][0], crs=None)
+    box = Area("POLYGON ((0 0, 1 0, 1 1, 0 1, 0 0))", "EPSG:4326")
+    result = ask(path, expert, folder, gsd_m=2000.0, area=box)
+    assert [note.code for note in result.notes] == ["area_ignored"]
+
+
 @pytest.mark.parametrize(
     ("crs", "transform", "own"),
     [
