@@ -157,10 +157,11 @@ def _described(source: RasterSource, gsd_m: float, folder: Path) -> tuple[Stack,
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             stack = describe(source)
         to_geographic(stack.grid.crs_wkt)
-        return stack, True
     except RasterError as problem:
         if problem.code not in (ErrorCode.RASTER_NO_GEOREFERENCE, ErrorCode.RASTER_NOT_ON_EARTH):
             raise
+    else:
+        return stack, True
     paths = tuple(_on_a_plane(path, gsd_m or 1000.0, folder / f"{at}.vrt") for at, path in enumerate(source.paths))
     return describe(RasterSource(paths, source.roles, source.unit, source.name)), False
 
