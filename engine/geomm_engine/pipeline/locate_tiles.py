@@ -39,6 +39,7 @@ REFLECTANCE_GAIN = 3.0
 """A reflectance of a third is full brightness, as in the usual true-colour pictures of MODIS and VIIRS."""
 FEWEST_PX = 48
 MOST_TILES = 25
+LARGE_KM = 5000.0
 GUESSES = 5
 """So many ground sizes are tried for a picture that does not say its own."""
 _SLACK = 1.25
@@ -145,6 +146,8 @@ def open_picture(source: RasterSource, area: Area, gsd_m: float) -> Iterator[Pic
                     "The picture has no coordinates, so the area is not known in it: the whole picture was looked at."
                 )
                 notes = (*notes, Note("area_ignored", Level.AMBER, text))
+            if max(extent.size_km_yx) > LARGE_KM:
+                notes = (*notes, _large_note(max(extent.size_km_yx)))
             yield Picture(reader, stack, radiometry, extent, ground, inside, place, notes)
         finally:
             reader.close()
@@ -303,6 +306,14 @@ def tile_windows(picture: Picture, scale: Scale) -> list[Window]:
 def _starts(whole: float, part: float, most: int) -> Sequence[float]:
     count = min(most, max(1, round(2 * (whole - part) / part) + 1))
     return [float(start) for start in np.linspace(0.0, whole - part, count)] if count > 1 else [(whole - part) / 2]
+
+
+def _large_note(width_km: float) -> Note:
+    text = (
+        f"The extent is {width_km:,.0f} km wide: {MOST_TILES} tiles spread over it are looked at, and their places are related "
+        "by its georeference. A smaller area says more."
+    )
+    return Note("extent_large", Level.AMBER, text, {"width_km": width_km})
 
 
 def _unknown_size_note() -> Note:
