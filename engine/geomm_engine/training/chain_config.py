@@ -116,7 +116,7 @@ class Trunk:
 
 @dataclass(frozen=True)
 class ChainFacts:
-    """What the model's card will say beside what is measured."""
+    """What the model's card will say beside what is measured; ``recipe`` is the name by which it can be taught anew."""
 
     name: str = "Unnamed"
     version: str = "1.0"
@@ -126,6 +126,7 @@ class ChainFacts:
     data: tuple[str, ...] = ()
     note: str = ""
     route: str = ""
+    recipe: str = ""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def _draft(lessons: Lessons, folder: Path) -> Card:
         dim=lessons.dim,
         text=teacher.text,
         scoring=teacher.scoring,
-        training=Training(sources, f"geomm train chain {config.id}", config.seed, _note(lessons)),
+        training=Training(sources, f"geomm train chain {facts.recipe or config.id}", config.seed, _note(lessons)),
         measured=(),
         bands_needed=config.jitter.fewest_bands if config.jitter.fewest_bands < count else 0,
         text_from=text_from,

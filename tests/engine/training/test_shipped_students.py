@@ -1,0 +1,52 @@
+"""The students that ship: small, whole, of the shipped teacher's space, and honest about how they compare to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geomm_engine.encoders.card import ModelFolder
+from geomm_engine.encoders.device import open_image_encoder
+from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
+from geomm_engine.encoders.registry import BUILTIN_FOLDER, find_model
+from geomm_engine.training.bridge import AGREEMENT, RETRIEVAL, RIGHT
+
+STUDENTS = {"geomm-s2-ten": 10, "geomm-s1": 2}
+
+
+@pytest.fixture(scope="module", params=STUDENTS)
+def student(request: pytest.FixtureRequest) -> ModelFolder:
+    if not (BUILTIN_FOLDER / request.param).is_dir():
+        pytest.skip(f"{request.param} does not ship: make students")
+    return find_model(request.param)
+
+
+def test_it_is_small_and_whole(student: ModelFolder) -> None:
+    assert student.damaged_files() == []
+    assert sum(path.stat().st_size for path in student.path.iterdir()) <= 2_000_000
+    assert len(student.card.bands) == STUDENTS[student.card.id]
+
+
+def test_it_speaks_the_words_of_the_shipped_teacher(student: ModelFolder) -> None:
+    card, teacher = student.card, find_model("geomm-nano").card
+    assert card.lineage is not None
+    assert (card.lineage.teacher, card.lineage.teacher_version, card.hops) == ("geomm-nano", teacher.version, 1)
+    assert (card.space_id, card.dim, card.text_from) == (teacher.space_id, teacher.dim, "geomm-nano")
+    assert OnnxTextEncoder(student).embed_texts(["forest"]).shape == (1, card.dim)
+
+
+def test_its_bridge_report_beats_guessing(student: ModelFolder) -> None:
+    bridge = student.card.bridge
+    assert bridge is not None
+    own = {row.metric: row for row in bridge.rows if row.model == student.card.id}
+    for metric in (AGREEMENT, RETRIEVAL):
+        assert own[metric].interval_95[0] > own[metric].chance
+    assert own[RIGHT].value > 0
+    assert "geomm-nano" in {row.model for row in bridge.rows}
+
+
+def test_it_sees_with_the_fewest_bands(student: ModelFolder) -> None:
+    fewest = student.card.bands_needed
+    tile = np.random.default_rng(0).random((2, fewest, 64, 64), dtype=np.float32)
+    vectors = open_image_encoder(student, "cpu", range(fewest)).embed_images(tile, 10.0)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
