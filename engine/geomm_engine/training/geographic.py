@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from geomm_engine import sphere
 from geomm_engine.contract import ErrorCode
-from geomm_engine.errors import EngineError
+from geomm_engine.errors import EngineError, writing
 from geomm_engine.evaluation.locate_metrics import best_points
 from geomm_engine.geography.koppen import GlobalRaster
 from geomm_engine.geography.mixture import log_softmax, log_vmf
@@ -49,7 +50,7 @@ from geomm_engine.training.places import (
     tiles_over,
     to_batch,
 )
-from geomm_engine.training.run_folder import RunFolder, save_atomically
+from geomm_engine.training.run_folder import METRICS, RunFolder, save_atomically
 
 TEMPERATURES = (1.0, 1.5, 2.0)
 NEVER = -1e4
@@ -365,5 +366,30 @@ def _look(trainer: Trainer, run: RunFolder) -> None:
 
 def write_history(run: RunFolder, history: list[GeographicCheck]) -> None:
     """``metrics.json`` and ``curves.png``."""
-    text = json.dumps([vars(item) for item in history], indent=1)
-    (run.path / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    with writing(run.path):
+        text = json.dumps([vars(item) for item in history], indent=1)
+        (run.path / METRICS).write_text(text + "\n", encoding="utf-8")
+        _draw_curves(history, run.path / "curves.png")
+
+
+def _draw_curves(history: list[GeographicCheck], path: Path) -> None:
+    """Losses, the error in kilometres and the other heads over the steps, as a PNG."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    steps = [item.step for item in history]
+    left.plot(steps, [item.loss for item in history], marker=".", label="training, one tile")
+    left.plot(steps, [item.validation_loss for item in history], marker=".", label="validation blocks, nine tiles")
+    left.set(xlabel="step", ylabel="loss", title="losses")
+    left.legend()
+    middle.plot(steps, [item.median_km for item in history], marker=".")
+    middle.set(xlabel="step", ylabel="km", title="median error, validation blocks", ylim=(0, None))
+    right.plot(steps, [100 * item.climate_fine for item in history], marker=".", label="Köppen right (%)")
+    right.plot(steps, [item.season_days for item in history], marker=".", label="season error beyond 35° (days)")
+    right.set(xlabel="step", title="climate and season, validation blocks", ylim=(0, None))
+    right.legend()
+    for axes in (left, middle, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

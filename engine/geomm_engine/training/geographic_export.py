@@ -82,7 +82,7 @@ def export_expert(config_file: Path, run_path: Path, folder: Path, *, data: Path
         ModelError: the graph does not give what torch gives.
     """
     config = read_geographic_config(config_file)
-    world = read_world(config, data)
+    world = read_world(replace(config, earth=replace(config.earth, tiles="")), data)
     shipped = load_best(config, RunFolder(run_path), land_centres(world.land, config.lattice)[0])
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
