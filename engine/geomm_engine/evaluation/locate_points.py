@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def read_points(path: Path) -> list[Point]:
     return points
 
 
-def _columns(path: Path, found: list[str] | tuple[str, ...]) -> dict[str, str]:
+def _columns(path: Path, found: Sequence[str]) -> dict[str, str]:
     known = {name.strip().lower(): name for name in found if name}
     columns = {}
     for name, spellings in _COLUMNS.items():
