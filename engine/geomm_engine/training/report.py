@@ -23,6 +23,8 @@ from geomm_engine.training.measure import (
     halves,
 )
 
+FEWEST = 20
+"""A share of fewer pictures says nothing."""
 ELSEWHERE = "validation by place (10° blocks that training never saw); words from maps, class names typed as text"
 VALIDATION = "stratified validation split, also used for early stopping; class names typed as text"
 
@@ -56,7 +58,7 @@ def measure(
         measured += _other_sizes(image, text, lessons, seen, templates)
     measured += _coarse(text, lessons, sets, templates)
     for place in range(len(lessons.validation)):
-        if place in lessons.measured_places or not len(lessons.validation[place].labels):
+        if place in lessons.measured_places or len(lessons.validation[place].labels) < FEWEST:
             continue
         if len(lessons.validation[place].classes) == 1:
             measured += _single(image, text, lessons, place, sets[0], templates)
