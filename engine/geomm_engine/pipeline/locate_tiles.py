@@ -223,6 +223,11 @@ def _place(grid: PixelGrid, y: float, x: float) -> tuple[float, float] | None:
     return (float(lat), (float(lon) + 180.0) % 360.0 - 180.0) if math.isfinite(lat) and math.isfinite(lon) else None
 
 
+def fewest_px(card: ExpertCard) -> int:
+    """How many pixels a picture must have along its shorter side."""
+    return min(FEWEST_PX, card.tile_px)
+
+
 def guesses_km(extent: Extent, card: ExpertCard) -> list[float]:
     """Ground sizes of a pixel that a picture of unknown size may have: evenly in the logarithm over what the expert sees.
 
@@ -230,10 +235,11 @@ def guesses_km(extent: Extent, card: ExpertCard) -> list[float]:
         RasterError: the picture has too few pixels.
     """
     side_px = min(extent.height, extent.width)
-    if side_px < FEWEST_PX:
+    fewest = fewest_px(card)
+    if side_px < fewest:
         raise RasterError(
             ErrorCode.EXTENT_TOO_SMALL,
-            f"The picture is {side_px:.0f} pixels wide; at least {FEWEST_PX} are needed to say where it may lie.",
+            f"The picture is {side_px:.0f} pixels wide; at least {fewest} are needed to say where it may lie.",
             "Take a larger picture.",
             side_px=side_px,
         )
@@ -261,7 +267,7 @@ def scales(extent: Extent, card: ExpertCard) -> list[Scale]:
             gsd_min_m=card.gsd_min_m,
             gsd_max_m=card.gsd_max_m,
         )
-    needed = max(card.tile_min_km / _SLACK, FEWEST_PX * max(native_km, finest) / _SLACK)
+    needed = max(card.tile_min_km, fewest_px(card) * max(native_km, finest)) / _SLACK
     if side < needed:
         raise RasterError(
             ErrorCode.EXTENT_TOO_SMALL,
