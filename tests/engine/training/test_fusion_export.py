@@ -48,6 +48,7 @@ def write_rasters(folder: Path) -> tuple[Path, Path]:
         transform = Affine(pixel, 0, 5e5, 0, -pixel, 5e6)
         with rasterio.open(path, "w", dtype="float32", crs="EPSG:32633", transform=transform, **profile) as dataset:
             dataset.write(values)
+            dataset.descriptions = ROLES[:5] if len(values) == 5 else ROLES[5:]
     return paths
 
 
@@ -88,11 +89,11 @@ def test_what_the_model_cannot_guess_is_shown(
     model = str(Path(trained[1]) / "model")
     optical, _ = write_rasters(folder)
     with rasterio.open(optical, "r+") as dataset:
-        values = np.full((5, 64, 64), 0.2, dtype=np.float32)
-        values[:, :8, :8] = np.random.default_rng(0).random((5, 8, 8))
+        values = np.full((5, 64, 64), 0.5, dtype=np.float32)
+        values[:, :8, :8] = 1.0
         dataset.write(values)
-    call = ["anomaly", str(optical), "--bands", "B02=1,B03=2,B04=3,B05=4,B06=5", "--model", model]
-    assert main([*call, "--output", str(folder / "out"), "--threshold", "0.5", "--json"]) == 0
+    call = ["anomaly", str(optical), "--model", model, "--output", str(folder / "out")]
+    assert main([*call, "--threshold", "0.5", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     with rasterio.open(result["anomaly_path"]) as dataset:
         found = dataset.read(1)
@@ -100,8 +101,13 @@ def test_what_the_model_cannot_guess_is_shown(
         assert dataset.res == (80.0, 80.0)
     assert (found.argmax(), result["tiles"]) == (0, 64)
     assert result["highest"] == pytest.approx(found.max(), abs=1e-5)
-    assert pyogrio.read_info(result["tiles_path"])["features"] == result["strange"] == (found >= 0.5).sum() > 0
-    assert main(["anomaly", str(optical), "--bands", "3,2,1", "--output", str(folder / "none")]) == 1
+    assert (
+        pyogrio.read_info(result["tiles_path"], layer="anomalies")["features"]
+        == result["strange"]
+        == (found >= 0.5).sum()
+        > 0
+    )
+    assert main(["anomaly", str(optical), "--output", str(folder / "none")]) == 1
     assert "does not rebuild" in capsys.readouterr().err
     assert not (folder / "none").exists()
 
