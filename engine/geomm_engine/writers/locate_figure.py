@@ -216,7 +216,8 @@ def _heat_colors(heat: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _rings(shapes: Sequence[Geometry], plane: _Plane) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Every ring of the polygons in degrees and in the plane; rings that the plane does not hold are left out."""
-    rings = shapely.get_rings(shapely.segmentize(np.array(shapes, dtype=object), _DENSE_DEG))
+    parts = shapely.get_parts(np.array(shapes, dtype=object))
+    rings = shapely.get_rings(shapely.segmentize(parts, _DENSE_DEG))
     degrees, ring_of = shapely.get_coordinates(rings, return_index=True)
     if not len(degrees):
         return []
