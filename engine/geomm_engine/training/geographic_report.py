@@ -153,7 +153,7 @@ def calibrate(expert: Expert, views: Views, world: World) -> tuple[ExpertCalibra
     angle = month_angle(views.month)
     mean, kappa = season.mean_and_kappa(seen.season.mean(axis=0) * independent_looks(len(seen.season), correlation))
     seasons = [
-        (-float(season.log_von_mises(angle, mean, item * kappa).mean()), item) for item in np.geomspace(0.1, 2.0, 31)
+        (-float(season.log_von_mises(angle, mean, item * kappa).mean()), item) for item in np.geomspace(0.1, 10.0, 41)
     ]
     return (
         ExpertCalibration(
