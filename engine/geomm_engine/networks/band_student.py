@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geomm_engine.networks.image_tower import Block, GroundPixel
+from geomm_engine.networks.residual import Block, GroundPixel
 
 ARCHITECTURE = "band-student-1"
 LEARNED_CODES = ("vv", "vh", "hh", "hv", "height", "other")

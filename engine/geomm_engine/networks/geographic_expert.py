@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geomm_engine.networks.image_tower import Block, GroundPixel
+from geomm_engine.networks.residual import Block, GroundPixel
 
 ARCHITECTURE = "geographic-expert-1"
 CLIMATES = 31

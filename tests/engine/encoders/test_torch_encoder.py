@@ -15,13 +15,15 @@ from geomm_engine.contract import encode
 from geomm_engine.encoders.card import Architecture, CardFile, ModelFolder, file_sha256, read_card, write_card
 from geomm_engine.encoders.torch_encoder import TorchImageEncoder
 from geomm_engine.errors import ModelError
-from geomm_engine.networks.image_tower import ImageTower, ImageTowerSettings
+from geomm_engine.networks.mobile_stem import MobileStemSettings
+from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
 from geomm_engine.networks.text_tower import TextTowerSettings
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowersSettings
 from tests.engine.tiny_model import DIM, write_tiny_model
 
+STEM = MobileStemSettings(channels=(8, 8, 16), strides=(2, 2, 2))
 SETTINGS = TwoTowersSettings(
-    ImageTowerSettings(dim=DIM, widths=(8, 8, 16), depths=(1, 1), gsd_width=8), TextTowerSettings(dim=DIM)
+    SceneTowerSettings(dim=DIM, stem=STEM, width=16, layers=1, heads=2, gsd_width=8), TextTowerSettings(dim=DIM)
 )
 IMAGES = np.random.default_rng(0).random((11, 3, 32, 32), dtype=np.float32)
 
@@ -31,7 +33,7 @@ def model(folder: Path) -> ModelFolder:
     """The tests' tiny model with weights for torch beside its graphs."""
     path = write_tiny_model(folder / "tiny")
     torch.manual_seed(0)
-    tower = ImageTower(SETTINGS.image)
+    tower = SceneTower(SETTINGS.image)
     weights = path / "weights.safetensors"
     save_file({name: value for name, value in tower.state_dict().items() if value.is_floating_point()}, weights)
     card = read_card(path).card
@@ -110,7 +112,7 @@ def test_foreign_architecture_is_refused(model: ModelFolder) -> None:
 
 
 def test_weights_of_another_shape_are_refused(model: ModelFolder) -> None:
-    other = replace(SETTINGS, image=replace(SETTINGS.image, widths=(8, 8, 24)))
+    other = replace(SETTINGS, image=replace(SETTINGS.image, width=24))
     card = replace(model.card, architecture=Architecture(ARCHITECTURE, json.dumps(encode(other))))
     with pytest.raises(ModelError, match="cannot be used"):
         TorchImageEncoder(replace(model, card=card))

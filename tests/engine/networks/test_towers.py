@@ -55,7 +55,7 @@ def test_attention_with_ground_distance_alone_tells_scales_apart() -> None:
     image = torch.rand(1, 3, 64, 64)
 
     def change(tower: SceneTower) -> float:
-        return float((tower(image, torch.tensor([0.5])) - tower(image, torch.tensor([30.0]))).abs().max())
+        return float((tower(image, torch.tensor([0.5])) - tower(image, torch.tensor([30.0]))).abs().max().detach())
 
     assert change(biased) > 1e-4
     assert change(blind) == 0.0

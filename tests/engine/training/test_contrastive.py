@@ -42,7 +42,7 @@ def test_untrained_network_loses_ln_n(folder: Path) -> None:
 def test_drawn_recipe_learns(folder: Path) -> None:
     steps = list(_items(train_contrastive(find_config("drawn"), folder / "run", data=folder)))
     progress = [item for item in steps if isinstance(item, Progress)]
-    assert (progress[-1].done, progress[-1].total) == (30, 30)
+    assert (progress[-1].done, progress[-1].total) == (60, 60)
     history = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert history[0]["loss"] < math.log(32) * 1.1
     # Eight pictures of a class share a target, so that even the best loss is near ln 8.
@@ -58,9 +58,9 @@ def _items(job):
 
 
 def test_resumed_run_is_bit_equal(folder: Path) -> None:
-    whole = recipe(folder, ("steps = 30", "steps = 6"), ("check_every = 10", "check_every = 2"), name="whole.toml")
+    whole = recipe(folder, ("steps = 60", "steps = 6"), ("check_every = 20", "check_every = 2"), name="whole.toml")
     half = recipe(
-        folder, ("steps = 30", "steps = 6\nstop_after = 3"), ("check_every = 10", "check_every = 2"), name="half.toml"
+        folder, ("steps = 60", "steps = 6\nstop_after = 3"), ("check_every = 20", "check_every = 2"), name="half.toml"
     )
     run(train_contrastive(whole, folder / "one", data=folder))
     run(train_contrastive(half, folder / "two", data=folder))
@@ -78,7 +78,7 @@ def test_resumed_run_is_bit_equal(folder: Path) -> None:
 
 
 def test_same_seed_gives_the_same_run(folder: Path) -> None:
-    file = recipe(folder, ("steps = 30", "steps = 2"))
+    file = recipe(folder, ("steps = 60", "steps = 2"))
     for name in ("one", "two"):
         run(train_contrastive(file, folder / name, data=folder))
     one, two = (torch.load(folder / name / "checkpoint.pt", weights_only=True) for name in ("one", "two"))
@@ -87,7 +87,7 @@ def test_same_seed_gives_the_same_run(folder: Path) -> None:
 
 def test_batch_of_one_trains(folder: Path) -> None:
     file = recipe(
-        folder, ("batch = 32", "batch = 1"), ("steps = 30", "steps = 3"), ("check_every = 10", "check_every = 3")
+        folder, ("batch = 32", "batch = 1"), ("steps = 60", "steps = 3"), ("check_every = 20", "check_every = 3")
     )
     result = run(train_contrastive(file, folder / "run", data=folder))
     assert np.isfinite([item.loss for item in result.history]).all()
@@ -97,7 +97,7 @@ def test_patience_ends_a_run_that_stands_still(folder: Path) -> None:
     file = recipe(
         folder,
         ("learning_rate = 5e-3", "learning_rate = 1e-12"),
-        ("check_every = 10", "check_every = 1\npatience = 3"),
+        ("check_every = 20", "check_every = 1\npatience = 3"),
         ("batch = 32", "batch = 4"),
     )
     result = run(train_contrastive(file, folder / "run", data=folder))
@@ -107,8 +107,8 @@ def test_patience_ends_a_run_that_stands_still(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("steps = 30", "steps = 0", "at least 1"),
-        ("steps = 30", 'steps = "many"', "schedule.steps"),
+        ("steps = 60", "steps = 0", "at least 1"),
+        ("steps = 60", 'steps = "many"', "schedule.steps"),
         ("gsd_m = { drawn", "gsd_m = { other", "ground pixel range"),
         ("mean = [0.4, 0.4, 0.4]", "mean = [0.4]", "3 bands"),
         ('file = "drawn"', 'file = "absent.zip"', "cannot be read"),

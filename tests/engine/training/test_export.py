@@ -15,6 +15,7 @@ from geomm_engine.training.config import find_config
 from geomm_engine.training.contrastive import train_contrastive
 from geomm_engine.training.export import Exported, export_model
 from geomm_engine.training.graphs import COSINE_TOLERANCE, check_fidelity
+from geomm_engine.training.rounding import SMALLEST_ROUNDED
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,10 @@ def test_card_is_complete(exported: Exported) -> None:
     assert 0 < np.linalg.norm(scoring.reference_mean) <= 1
 
 
-def test_large_weights_are_stored_in_half(exported: Exported) -> None:
+def test_large_weights_take_a_byte(exported: Exported) -> None:
     graph = onnx.load(exported.folder / "text.onnx").graph
-    kinds = {item.data_type for item in graph.initializer if np.prod(item.dims) >= 512}
-    assert kinds == {onnx.TensorProto.FLOAT16}
+    kinds = {item.data_type for item in graph.initializer if np.prod(item.dims) >= SMALLEST_ROUNDED}
+    assert kinds == {onnx.TensorProto.INT8}
 
 
 def test_a_deviating_graph_is_refused() -> None:

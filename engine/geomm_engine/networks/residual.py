@@ -1,25 +1,12 @@
-"""The image tower: a small residual network whose stages are told the size of a ground pixel. Knows no file and no text."""
+"""Parts that are told the size of a ground pixel: its features, and a residual block that they steer. Knows no file."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 REFERENCE_GSD_M = 10.0
-
-
-@dataclass(frozen=True)
-class ImageTowerSettings:
-    """``widths`` are the channels of the stem and of each stage, ``depths`` the blocks of each stage."""
-
-    dim: int = 192
-    bands: int = 3
-    widths: tuple[int, ...] = (32, 32, 64, 128, 192)
-    depths: tuple[int, ...] = (1, 1, 2, 1)
-    gsd_width: int = 32
 
 
 class GroundPixel(nn.Module):
@@ -62,32 +49,3 @@ class Block(nn.Module):
         inner = self.second_norm(self.second(functional.relu(inner)))
         kept = image if self.stride == 1 else functional.avg_pool2d(image, self.stride, ceil_mode=True)
         return functional.relu(inner + self.shortcut(kept))
-
-
-class ImageTower(nn.Module):
-    """Normalised pixels and their size on the ground → one vector, not yet of unit length."""
-
-    def __init__(self, settings: ImageTowerSettings) -> None:
-        super().__init__()
-        widths, depths = settings.widths, settings.depths
-        self.stem = nn.Conv2d(settings.bands, widths[0], 3, 2, 1, bias=False)
-        self.stem_norm = nn.BatchNorm2d(widths[0])
-        self.ground = GroundPixel(settings.gsd_width)
-        blocks: list[Block] = []
-        inputs = widths[0]
-        for stage, (width, depth) in enumerate(zip(widths[1:], depths, strict=True)):
-            for place in range(depth):
-                stride = 2 if stage > 0 and place == 0 else 1
-                blocks.append(Block(inputs, width, stride, settings.gsd_width))
-                inputs = width
-        self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Sequential(nn.Linear(inputs, 2 * inputs), nn.SiLU(), nn.Linear(2 * inputs, settings.dim))
-
-    def forward(self, image: Tensor, gsd_m: Tensor) -> Tensor:
-        """(n, band, h, w) normalised, (n,) metres → (n, dim)."""
-        ground = self.ground(gsd_m)
-        features = functional.relu(self.stem_norm(self.stem(image)))
-        for block in self.blocks:
-            features = block(features, ground)
-        vector: Tensor = self.head(features.mean(dim=(2, 3)))
-        return vector
