@@ -12,8 +12,8 @@ from typing import cast, get_args
 import torch
 from torch import Tensor, nn
 
-from geomm_engine.networks.residual import GroundPixel
 from geomm_engine.networks.mobile_stem import MobileStem, MobileStemSettings
+from geomm_engine.networks.residual import GroundPixel
 from geomm_engine.networks.scale_alibi import AttentionStack, Position, patch_centres_m
 
 

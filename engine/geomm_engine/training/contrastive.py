@@ -54,7 +54,7 @@ class Trainer:
             # Pictures of their own: the batches of the run do not depend on where it starts from.
             images = lessons.batch(np.random.default_rng(config.seed + 1)).images
             self.network.image.stem.start_from(start, images)
-        self.network.to(self.device, memory_format=torch.channels_last)
+        self.network.to(self.device)
         self._wake()
         self.average = deepcopy(self.network).requires_grad_(False).eval()
         self.anchors = nn.Parameter(

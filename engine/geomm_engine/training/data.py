@@ -197,11 +197,10 @@ class Lessons:
         other = label[mixed.partner]
         concepts = np.array([random.choice(len(self.relation), p=self._concept_chance[:, item]) for item in label])
         texts = [self.captions.caption(int(concept), random) for concept in concepts]
-        own, theirs = self._relation_of(concepts, label, random), self._relation_of(concepts, other, random)
+        mine, theirs = self._relation_of(concepts, label, random), self._relation_of(concepts, other, random)
         share = mixed.share.unsqueeze(1)
-        relation = torch.where(
-            (own < 0) | (theirs < 0) & (share < 1), float(UNSURE), share * own + (1 - share) * theirs
-        )
+        is_unsure = (mine < 0) | ((theirs < 0) & (share < 1))
+        relation = torch.where(is_unsure, float(UNSURE), share * mine + (1 - share) * theirs)
         shows = torch.from_numpy(np.where(self._is_unseen, UNSURE, self.relation)[concepts])
         absent = [
             self.captions.in_template(str(random.choice(self.absent)), random) for _ in range(config.absent_captions)

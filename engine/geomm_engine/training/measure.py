@@ -104,8 +104,10 @@ def reject_scores(images: Vectors, texts: Vectors, reference_mean: Vectors) -> N
 
 
 def fit_rejection(sets: Sequence[Seen], reference_mean: Vectors, seed: int) -> Rejection:
-    """θ from many draws of 3 to 6 prompted classes a set: Youden's best, but rejecting at most one in 200 of what was prompted: scenes differ
-    more from each other than validation pictures do."""
+    """θ from many draws of 3 to 6 prompted classes a set: Youden's best that rejects at most one in 200 of what was prompted.
+
+    Scenes differ more from each other than validation pictures do: a stricter cut would mark much of them unknown.
+    """
     random = np.random.default_rng(seed)
     scores: list[NDArray[np.float64]] = []
     known: list[NDArray[np.bool_]] = []

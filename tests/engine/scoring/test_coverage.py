@@ -65,5 +65,5 @@ def test_plain_forms() -> None:
 def test_damaged_list_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "words.json"
     path.write_text(json.dumps({"known": [["forest"]], "absent": []}), encoding="utf-8")
-    with pytest.raises(ModelError, match="Install the model again|cannot be used"):
+    with pytest.raises(ModelError, match="cannot be used"):
         read_vocabulary(path)

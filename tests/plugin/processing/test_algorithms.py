@@ -95,7 +95,9 @@ def test_search_writes_likeness_and_hits(run, real_engine, raster_layer):
 
 
 def test_locate_writes_heat_and_regions(run, registry, monkeypatch, raster_layer, work_dir):
-    monkeypatch.setattr("geomm_plugin.processing.base.find_engine", lambda _settings=None: engine_command("well_behaved"))
+    monkeypatch.setattr(
+        "geomm_plugin.processing.base.find_engine", lambda _settings=None: engine_command("well_behaved")
+    )
     output, regions = str(work_dir / "heat é.tif"), str(work_dir / "regions é.gpkg")
     found = run(
         "geomm:locate",
