@@ -14,9 +14,9 @@ from geomm_engine.training.config import RECIPES, Schedule
 CHAIN_RECIPES = RECIPES / "chain"
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 DEFAULT_WORDS = (
-    "forest", "crops", "grassland", "town", "industrial area", "road", "river", "lake", "sea", "beach", "bare ground", "desert",
-    "snow", "wetland", "orchard", "rocks",
+    "water", "forest", "crops", "grassland", "town", "industrial area", "bare ground", "desert", "snow", "wetland", "beach",
 )  # fmt: skip
+"""Words that exclude one another: where two fit the same tile, student and teacher would differ for nothing."""
 
 
 @dataclass(frozen=True)
