@@ -149,7 +149,7 @@ def test_many_bad_rows_are_counted(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("image,lat,lon\n", "width_km"), ("image,lat,lon,width_km\n", "no row"), ("", "lacks")]
+    ("text", "word"), [("image,lat,lon\n", "width_km"), ("image,lat,lon,width_km\n", "no row"), ("", "must be there")]
 )
 def test_a_file_without_rows_or_columns_is_refused(folder: Path, text: str, word: str) -> None:
     path = folder / "points.csv"

@@ -93,7 +93,9 @@ def test_the_heatmap_sums_to_one(folder: Path, expert: str, name: str) -> None:
         assert "GEOMM_PROVENANCE" in raster.tags()
         assert mass.sum() == pytest.approx(1.0, abs=1e-6)
         assert mass.min() >= 0
-        west, south, east, north = rasterio.warp.transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
+        # A hair inside: beyond the pole by a rounding error there is no latitude.
+        inside = [value * (1 - 1e-12) for value in raster.bounds]
+        west, south, east, north = rasterio.warp.transform_bounds(raster.crs, "EPSG:4326", *inside)
         assert (round(west, 6), round(east, 6)) == (-180, 180)
         assert (round(south, 3), round(north, 3)) == (-90, 90)
         lat = np.linspace(north, south, 2 * raster.height + 1)[1::2] if raster.crs.is_geographic else None
