@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Optional
 
 from qgis.core import QgsProject
@@ -232,6 +233,8 @@ class GeommDock(QgsDockWidget):
 
     def _on_published(self, run: runs.Run) -> None:
         self._show_run(run.id)
+        if isinstance(run.result, contract.LocateResult):
+            self.map_view.show_around(replace(run.result.best, radius_km=run.result.radius_90_km))
         known = self.target.line.codes | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:

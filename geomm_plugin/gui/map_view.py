@@ -45,6 +45,11 @@ class MapView:
 
     def zoom_place(self, place: Place) -> None:
         """Shows a place with the distance that its probability was counted in, twice over."""
+        self.show_around(place)
+        self.flash_place(place)
+
+    def show_around(self, place: Place) -> None:
+        """The same without a flash."""
         target = self._canvas.mapSettings().destinationCrs()
         try:
             box = transformed(rectangle_geometry(_around(place)), _degrees(), target).boundingBox()
@@ -53,7 +58,6 @@ class MapView:
         box.scale(2.0)
         self._canvas.setExtent(box)
         self._canvas.refresh()
-        self.flash_place(place)
 
     def dispose(self) -> None:
         """Nothing stays on the canvas: a flash takes itself away."""

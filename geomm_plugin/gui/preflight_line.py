@@ -102,9 +102,14 @@ class PreflightLine(QFrame):
         if not self.roles_edit.hasFocus():
             self.roles_edit.setText(roles)
 
+    def _pixels(self, gsd_m: float) -> str:
+        if gsd_m < 1000:
+            return self.tr("{0:.3g} m pixels").format(gsd_m)
+        return self.tr("{0:.3g} km pixels").format(gsd_m / 1000)
+
     def summary(self, result: PreflightResult, more: int) -> str:
         """ "10 m · B04 B03 B02 as reflectance · 2,116 tiles · about 6 s" """
-        parts = [self.tr("{0:.3g} m pixels").format(result.gsd_m), result.radiometry]
+        parts = [self._pixels(result.gsd_m), result.radiometry]
         left = result.tiles_total - result.tiles_done
         parts.append(self.tr("{0:,} tiles").format(result.tiles_total))
         if result.tiles_done and left:

@@ -87,6 +87,10 @@ def heat_style(peak: float) -> str:
     )  # fmt: skip
     for stop, color, alpha, label in zip(_STOPS, INFERNO[1:], _ALPHA, _LABELS, strict=True):
         ElementTree.SubElement(shader, "item", value=f"{stop * peak:.9g}", color=color, label=label, alpha=str(alpha))
+    ElementTree.SubElement(
+        shader, "rampLegendSettings", useContinuousLegend="1", minimumLabel=_LABELS[0], maximumLabel=_LABELS[-1],
+        prefix="", suffix="", direction="0", orientation="2",
+    )  # fmt: skip
     return raster_document(renderer, is_smooth=True)
 
 
