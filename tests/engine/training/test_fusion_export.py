@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyogrio
@@ -25,16 +28,26 @@ from geomm_engine.training.fusion_export import export_fusion
 ROLES = ("B02", "B03", "B04", "B05", "B06", "vv", "vh")
 
 
+class Trained(NamedTuple):
+    """A recipe of three steps on drawn scenes, its run folder, and what the one command printed."""
+
+    recipe: Path
+    run_folder: str
+    summary: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The run folder of three steps on drawn scenes, and what the command printed."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("fusion é")
     text = (FUSION_RECIPES / "drawn.toml").read_text(encoding="utf-8")
     recipe = folder / "recipe.toml"
     for old, new in (("steps = 30", "steps = 3"), ("check_every = 10", "check_every = 3"), ("batch = 24", "batch = 8")):
         text = text.replace(old, new)
     recipe.write_text(text, encoding="utf-8")
-    return recipe, str(folder / "run")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["train", "fusion", str(recipe), "--output", str(folder / "run"), "--device", "cpu", "--json"]) == 0
+    return Trained(recipe, str(folder / "run"), json.loads(printed.getvalue()))
 
 
 def write_rasters(folder: Path) -> tuple[Path, Path]:
@@ -58,12 +71,8 @@ def vectors(folder: Path, model: str, source: RasterSource) -> np.ndarray:
     return next(EmbeddingIndex.open(folder).blocks())[1].vectors
 
 
-def test_one_command_trains_and_any_sensor_is_embedded(
-    trained: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    recipe, run_folder = trained
-    assert main(["train", "fusion", str(recipe), "--output", run_folder, "--device", "cpu", "--json"]) == 0
-    summary = json.loads(capsys.readouterr().out)
+def test_one_command_trains_and_any_sensor_is_embedded(trained: Trained, folder: Path) -> None:
+    summary = trained.summary
     assert summary["step"] == 3
     assert summary["image_deviation"] <= 1e-4
     assert len(summary["retrieval"]) == 9
@@ -84,9 +93,9 @@ def test_one_command_trains_and_any_sensor_is_embedded(
 
 
 def test_what_the_model_cannot_guess_is_shown(
-    trained: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
+    trained: Trained, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = str(Path(trained[1]) / "model")
+    model = str(Path(trained.run_folder) / "model")
     optical, _ = write_rasters(folder)
     with rasterio.open(optical, "r+") as dataset:
         values = np.full((5, 64, 64), 0.5, dtype=np.float32)
@@ -112,16 +121,16 @@ def test_what_the_model_cannot_guess_is_shown(
     assert not (folder / "none").exists()
 
 
-def test_nothing_trained_or_another_network_is_refused(trained: tuple[Path, str], folder: Path) -> None:
-    recipe, _ = trained
+def test_nothing_trained_or_another_network_is_refused(trained: Trained, folder: Path) -> None:
+    recipe = trained.recipe
     with pytest.raises(EngineError, match="Train first"):
         export_fusion(recipe, folder / "nothing", folder / "model", data=folder)
     assert not (folder / "model").exists()
     assert not (folder / "model.part").exists()
 
 
-def test_same_place_gives_the_same_vector_whatever_lies_beside_it(trained: tuple[Path, str], folder: Path) -> None:
-    _, run_folder = trained
+def test_same_place_gives_the_same_vector_whatever_lies_beside_it(trained: Trained, folder: Path) -> None:
+    run_folder = trained.run_folder
     optical, _ = write_rasters(folder)
     model = str(Path(run_folder) / "model")
     whole = vectors(folder / "whole", model, RasterSource((str(optical),), ROLES[:5]))
@@ -135,9 +144,9 @@ def test_same_place_gives_the_same_vector_whatever_lies_beside_it(trained: tuple
 
 
 def test_a_teacher_lends_its_words(
-    trained: tuple[Path, str], tiny_model: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    trained: Trained, tiny_model: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = trained[0].read_text(encoding="utf-8")
+    text = trained.recipe.read_text(encoding="utf-8")
     recipe = folder / "taught.toml"
     told = text.replace("threads = 1", f"threads = 1\nteacher = {json.dumps(tiny_model)}").replace(
         "gain = 0.03", "gain = 0.03\nteacher = 1.0"
