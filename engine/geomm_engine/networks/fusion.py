@@ -1,6 +1,6 @@
 """Three encoders and their fusion: each sensor speaks for itself, and listens to the others by distance on the ground.
 
-After Scale-ALiBi (Kage 2023) and CROMA (Fuller et al. 2023) with the corrections of methods.md A3: the bias of attention
+After Scale-ALiBi (Kage 2023) and CROMA (Fuller et al. 2023) corrected: the bias of attention
 between two sensors comes from the ground coordinates of the tokens that are there on both sides; the fused vector is the
 normalised mean of what is present; masked patches are rebuilt as area averages. Knows tensors only.
 

@@ -1,6 +1,6 @@
 """Scale-ALiBi: attention that fades with distance on the ground, so that one network serves every resolution.
 
-After Kage (Scale-ALiBi, 2023) and Press et al. (ALiBi, 2022), with the corrections of methods.md F4 and D3: the score is
+After Kage (Scale-ALiBi, 2023) and Press et al. (ALiBi, 2022), corrected: the score is
 divided by √d, the bias is never above zero and counts metres on the ground, and it is taken from the centres of the
 tokens that are there, on both sides. Knows tokens and metres; no file, no band.
 """
@@ -42,7 +42,7 @@ def patch_centres_m(height: int, width: int, patch_px: float, gsd_m: Tensor) -> 
 
 
 def attention_bias(query_centres_m: Tensor, key_centres_m: Tensor, ref_m: float, slopes: Tensor) -> Tensor:
-    """b = −slope · ‖Δ‖ / ref_m: what attention loses between two places on the ground (methods.md F4).
+    """b = −slope · ‖Δ‖ / ref_m: what attention loses between two places on the ground.
 
     Args:
         query_centres_m: (n, q, 2) metres, from an origin near the tiles (float32 has no millimetres left at 5,000 km).

@@ -1,8 +1,8 @@
 """Where chips lie: the web's tile pyramid, and squares of a UTM zone. Pure arithmetic and PROJ; opens no file.
 
 Web tiles are those of OGC's WebMercatorQuad (17-083r4, annex D): tile (0, 0) is the north-west corner of the world, which
-is a square of 2π · 6,378,137 m. Its metres are those of the equator: the true ground pixel is 156543.03392 · cos φ / 2^z
-(methods.md F11), which every chip states.
+is a square of 2π · 6,378,137 m. Its metres are those of the equator: the true ground pixel is 156543.03392 · cos φ / 2^z,
+which every chip states.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The slopes and biases of methods.md D3, what the order of tokens may not change, and the same answers from ONNX."""
+"""The slopes and biases at known distances, what the order of tokens may not change, and the same answers from ONNX."""
 
 from __future__ import annotations
 
