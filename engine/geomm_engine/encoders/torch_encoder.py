@@ -18,7 +18,7 @@ from geomm_engine.contract import ContractError, ErrorCode, decode
 from geomm_engine.encoders.card import ModelFolder, settings_of
 from geomm_engine.encoders.published_towers import TOWERS, load_published_tower
 from geomm_engine.errors import ModelError
-from geomm_engine.networks.scene_tower import SceneTower
+from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowersSettings
 
 _FIRST_BATCH = 512
@@ -36,14 +36,28 @@ def load_image_tower(folder: ModelFolder) -> nn.Module:
         return load_published_tower(folder)
     if card.architecture.name != ARCHITECTURE:
         raise _invalid(folder, f"its architecture “{card.architecture.name}” is none that GeoMM builds")
+    return load_scene_tower(folder)[0]
+
+
+def has_scene_tower(folder: ModelFolder) -> bool:
+    """Whether the image tower is one of this project's, with weights for torch beside it."""
+    return folder.card.architecture.name == ARCHITECTURE and folder.has_file("weights")
+
+
+def load_scene_tower(folder: ModelFolder) -> tuple[SceneTower, SceneTowerSettings]:
+    """The image tower of a model of this project's own architecture, and what it is built by.
+
+    Raises:
+        ModelError: the weights are absent or do not fit the card.
+    """
     path = folder.file("weights")
     try:
-        settings = decode(TwoTowersSettings, settings_of(card), "architecture")
-        tower = SceneTower(settings.image)
+        settings = decode(TwoTowersSettings, settings_of(folder.card), "architecture").image
+        tower = SceneTower(settings)
         tower.load_state_dict(_unpacked(load_file(path)))
     except (ContractError, SafetensorError, RuntimeError, ValueError) as problem:
         raise _invalid(folder, f"{path.name} cannot be used: {problem}") from problem
-    return tower.eval().requires_grad_(False)
+    return tower.eval().requires_grad_(False), settings
 
 
 def _unpacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:

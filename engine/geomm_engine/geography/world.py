@@ -1,4 +1,4 @@
-"""Maps of the whole Earth that training and evaluation compare with: climates, land and sea. Nothing of them ships."""
+"""Maps of the whole Earth that training and evaluation compare with: climates, land and sea, heights. None of them ships."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from geomm_engine.geography.koppen import GlobalRaster, climate_number
 KOPPEN_FILE = Path("geo/koppen_geiger_100arcsec.tif")
 KOPPEN_CODES = Path("geo/koppen_geiger_classes.txt")
 LAND_FILE = Path("geo/land_mask_30arcsec.npz")
+HEIGHT_FILE = Path("geo/etopo20_elevation.txt.gz")
 
 
 def read_koppen(data: Path) -> GlobalRaster:
@@ -47,6 +48,20 @@ def read_land(data: Path, *, step: int = 4) -> GlobalRaster:
     if lat[0] < lat[-1]:
         is_sea = is_sea[::-1]
     return GlobalRaster(~is_sea[step // 2 :: step, step // 2 :: step])
+
+
+def read_heights(data: Path) -> GlobalRaster:
+    """Metres above the sea (below it: negative) every 20 arc-minutes.
+
+    Raises:
+        RasterError: the table cannot be read.
+    """
+    try:
+        height_m = np.loadtxt(data / HEIGHT_FILE)
+    except (OSError, ValueError) as problem:
+        raise _unreadable(data / HEIGHT_FILE, problem) from problem
+    # Rows from the south pole, columns from 20° E, the last column the first again.
+    return GlobalRaster(np.roll(height_m[::-1, :-1], 600, axis=1))
 
 
 def _unreadable(path: Path, problem: Exception) -> RasterError:

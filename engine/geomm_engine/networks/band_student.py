@@ -1,39 +1,43 @@
-"""A tower that reads any bands: each band's first kernel is made from its wavelength. Knows no file, no card and no text.
+"""A tower that reads any bands and may start as a tower that reads three. Knows no file, no card and no text.
 
-After DOFA (Xiong et al. 2024, arXiv 2403.15356): a small network turns a band's code into the kernels of its own first
-convolution, and the bands that are there are averaged, so that a missing band leaves a gap and not a wrong value. Optical and
-thermal bands are coded by their wavelength, radar polarisations and height by a learned code each.
+Two ways lead in. The bands are mixed into the pictures that the tower was made for, each band counting as far as it
+resembles them, so that a student with its teacher's bands is its teacher before the first step. And each band's own first
+kernel is made from its wavelength, after DOFA (Xiong et al. 2024, arXiv 2403.15356); this way opens as it is learnt.
+A missing band leaves a gap and not a wrong value: the others are weighed anew. Radar polarisations and height have a
+learned code each instead of a wavelength.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geomm_engine.networks.residual import Block, GroundPixel
+from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
 
-ARCHITECTURE = "band-student-1"
+ARCHITECTURE = "band-student-2"
 LEARNED_CODES = ("vv", "vh", "hh", "hv", "height", "other")
 KERNEL = 5
 _WAVES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_SMALLEST_ERROR = 0.003
+_ABSENT = -1e4
+_FEWEST_PIXELS = 100
 
 
 @dataclass(frozen=True)
 class BandStudentSettings:
     """``codes`` holds a wavelength in micrometres for each band ("0.665"), or a name of ``LEARNED_CODES``.
 
-    ``widths`` are the channels of the stem and of each stage, ``depths`` the blocks of each stage.
+    ``lowest`` and ``highest`` bound the mixed pictures, one number a channel; () bounds nothing.
     """
 
-    dim: int
     codes: tuple[str, ...]
-    widths: tuple[int, ...] = (32, 48, 96, 128, 144)
-    depths: tuple[int, ...] = (1, 1, 1, 1)
-    gsd_width: int = 32
+    tower: SceneTowerSettings = field(default_factory=SceneTowerSettings)
+    lowest: tuple[float, ...] = ()
+    highest: tuple[float, ...] = ()
     code_width: int = 64
 
 
@@ -79,24 +83,67 @@ class BandKernels(nn.Module):
         return self.kernel(code).view(-1, self.width, KERNEL, KERNEL), self.bias(code)
 
 
+class BandMix(nn.Module):
+    """The bands that are there, each scaled to resemble a picture of the tower, and averaged by how well it does."""
+
+    def __init__(self, bands: int, pictures: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(pictures, bands))
+        self.shift = nn.Parameter(torch.zeros(pictures, bands))
+        self.preference = nn.Parameter(torch.zeros(pictures, bands))
+
+    def forward(self, image: Tensor, present: Tensor) -> Tensor:
+        """(n, band, h, w), 0 where a band is absent, and (n, band) → (n, picture, h, w)."""
+        is_there = present.unsqueeze(1)
+        weight = torch.softmax(self.preference + (1.0 - is_there) * _ABSENT, dim=2) * is_there
+        scaled = (weight * self.scale).to(image.dtype)
+        mixed = torch.matmul(scaled, image.flatten(2)).view(image.shape[0], self.scale.shape[0], image.shape[2], image.shape[3])
+        return mixed + (weight * self.shift).sum(dim=2).unsqueeze(2).unsqueeze(3).to(image.dtype)
+
+    @torch.no_grad()
+    def resemble(self, image: Tensor, present: Tensor, pictures: Tensor) -> None:
+        """Set from the same ground in bands (n, band, h, w) and in the tower's pictures (n, picture, h, w).
+
+        A band takes the mean and the spread of a picture, with the sign of their correlation; it counts inversely to the
+        squared error that is left.
+        """
+        for band in range(image.shape[1]):
+            rows = present[:, band] > 0
+            if not rows.any():
+                continue
+            own = image[rows, band].flatten()
+            for picture in range(pictures.shape[1]):
+                wanted = pictures[rows, picture].flatten()
+                inside = (wanted > wanted.min()) & (wanted < wanted.max())  # what lies at an end may be cut off there
+                if inside.sum() < _FEWEST_PIXELS:
+                    continue
+                mine, wanted = own[inside], wanted[inside]
+                covariance = ((mine - mine.mean()) * (wanted - wanted.mean())).mean()
+                spread = wanted.std() / mine.std().clamp_min(1e-6)
+                scale = torch.where(covariance < 0, -spread, spread)
+                shift = wanted.mean() - scale * mine.mean()
+                error = (scale * mine + shift - wanted).square().mean() / wanted.var().clamp_min(1e-6)
+                self.scale[picture, band], self.shift[picture, band] = scale, shift
+                self.preference[picture, band] = -torch.log(error + _SMALLEST_ERROR)
+
+
 class BandStudent(nn.Module):
     """Normalised bands, which of them are there, and the pixel's size on the ground → one vector, not yet of unit length."""
 
+    lowest: Tensor
+    highest: Tensor
+
     def __init__(self, settings: BandStudentSettings) -> None:
         super().__init__()
-        widths, depths = settings.widths, settings.depths
-        self.bands = BandKernels(settings.codes, widths[0], settings.code_width)
-        self.stem_norm = nn.BatchNorm2d(widths[0])
-        self.ground = GroundPixel(settings.gsd_width)
-        blocks: list[Block] = []
-        inputs = widths[0]
-        for stage, (width, depth) in enumerate(zip(widths[1:], depths, strict=True)):
-            for place in range(depth):
-                stride = 2 if stage > 0 and place == 0 else 1
-                blocks.append(Block(inputs, width, stride, settings.gsd_width))
-                inputs = width
-        self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Sequential(nn.Linear(inputs, 2 * inputs), nn.SiLU(), nn.Linear(2 * inputs, settings.dim))
+        stem = settings.tower.stem
+        self.stride = stem.strides[0]
+        self.mix = BandMix(len(settings.codes), settings.tower.bands)
+        self.bands = BandKernels(settings.codes, stem.channels[0], settings.code_width)
+        self.gain = nn.Parameter(torch.zeros(stem.channels[0]))
+        self.tower = SceneTower(settings.tower)
+        for name, values, default in (("lowest", settings.lowest, -math.inf), ("highest", settings.highest, math.inf)):
+            bound = torch.tensor(values or (default,) * settings.tower.bands).view(1, -1, 1, 1)
+            self.register_buffer(name, bound, persistent=False)
 
     def forward(self, image: Tensor, gsd_m: Tensor, present: Tensor) -> Tensor:
         """(n, band, h, w) normalised, (n,) metres, (n, band) 1 where the band is there and 0 where not → (n, dim)."""
@@ -105,17 +152,17 @@ class BandStudent(nn.Module):
 
     def see(self, image: Tensor, gsd_m: Tensor, present: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
         """The same with the bands' kernels made beforehand."""
+        pictures = torch.minimum(torch.maximum(self.mix(image, present), self.lowest), self.highest)
+        first, *others = self.tower.stem.blocks
         share = present / present.sum(dim=1, keepdim=True).clamp(min=1.0)
-        features = functional.conv2d(
-            image * share.unsqueeze(2).unsqueeze(3), kernels.transpose(0, 1), stride=2, padding=KERNEL // 2
+        own = functional.conv2d(
+            image * share.unsqueeze(2).unsqueeze(3), kernels.transpose(0, 1), stride=self.stride, padding=KERNEL // 2
         )
-        features = features + (share @ biases).unsqueeze(2).unsqueeze(3)
-        features = functional.relu(self.stem_norm(features))
-        ground = self.ground(gsd_m)
-        for block in self.blocks:
-            features = block(features, ground)
-        vector: Tensor = self.head(features.mean(dim=(2, 3)))
-        return vector
+        own = own + (share @ biases).unsqueeze(2).unsqueeze(3)
+        features: Tensor = first(pictures) + self.gain.view(1, -1, 1, 1) * own
+        for block in others:
+            features = block(features)
+        return self.tower.sum_up(features, gsd_m)
 
 
 class FrozenStudent(nn.Module):

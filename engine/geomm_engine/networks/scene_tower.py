@@ -67,13 +67,16 @@ class SceneTower(nn.Module):
 
     def forward(self, image: Tensor, gsd_m: Tensor) -> Tensor:
         """(n, band, h, w) normalised, (n,) metres → (n, dim)."""
-        patches = self.patches(image, gsd_m)
+        return self.sum_up(self.stem(image), gsd_m)
+
+    def sum_up(self, features: Tensor, gsd_m: Tensor) -> Tensor:
+        """From what the stem gives, (n, channel, h / patch, w / patch), to the vector: attention, means and largest values."""
+        patches = self._heard(features, gsd_m)
         vector: Tensor = self.head(torch.cat([patches.mean(dim=1), patches.amax(dim=1)], dim=1))
         return vector
 
-    def patches(self, image: Tensor, gsd_m: Tensor) -> Tensor:
+    def _heard(self, features: Tensor, gsd_m: Tensor) -> Tensor:
         """(n, patch, width): every patch after it has heard the others, row by row."""
-        features = self.stem(image)
         height, width = features.shape[2], features.shape[3]
         tokens = self.narrow(features.flatten(2).transpose(1, 2))
         tokens = tokens + self.ground_shift(self.ground(gsd_m)).unsqueeze(1)

@@ -1,7 +1,7 @@
 """From a raster or a picture to the tiles that the geographic expert looks at. Knows no model and draws no conclusion.
 
 The expert sees the Earth at half a kilometre to some kilometres a pixel, so finer imagery is averaged down until one tile
-holds the shorter side of the extent, and once more at half that width where the pixels allow it. A picture without any
+holds the shorter side of the extent, and once more in tiles of half that width. A picture without any
 georeference is read too: its ground size is given, or several are tried.
 """
 
@@ -43,6 +43,8 @@ LARGE_KM = 5000.0
 GUESSES = 5
 """So many ground sizes are tried for a picture that does not say its own."""
 _SLACK = 1.25
+_SMOOTHER = 2.5
+"""Pixels may be spread over so many finer ones, along either side: the training pictures' tiles are as smooth."""
 _LOCAL = CRS.from_proj4("+proj=laea +lat_0=0 +lon_0=0 +ellps=WGS84 +units=m")
 
 
@@ -278,10 +280,10 @@ def scales(extent: Extent, card: ExpertCard) -> list[Scale]:
             needed_km=needed,
             side_km=side,
         )
-    gsd = min(max(side / card.tile_px, native_km, finest), max(coarsest, native_km))
+    gsd = min(max(side / card.tile_px, native_km / _SMOOTHER, finest), max(coarsest, native_km))
     first = Scale(gsd, min(card.tile_px, max(1, round(side / gsd))))
     half = Scale(gsd / 2, card.tile_px)
-    fits = half.gsd_km >= max(native_km, finest) / _SLACK and half.tile_km >= card.tile_min_km
+    fits = half.gsd_km >= max(native_km / _SMOOTHER, finest) / _SLACK and half.tile_km >= card.tile_min_km
     return [first, half] if fits and half.tile_km <= side else [first]
 
 

@@ -19,12 +19,11 @@ from PIL import Image, UnidentifiedImageError
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 from geomm_engine.geography.koppen import CODES, GlobalRaster
-from geomm_engine.geography.world import read_koppen, read_land
+from geomm_engine.geography.world import read_heights, read_koppen, read_land
 from geomm_engine.training.pictures import PictureSet
 
 TILES = "geo/blue_marble_z7_land.zip"
 MONTHS = "geo/blue_marble_months_5400x2700"
-HEIGHTS = "geo/etopo20_elevation.txt.gz"
 MONTH_PX = 64
 MONTH_GSD_M = 7400.0
 TILE_PX = 256
@@ -77,12 +76,7 @@ class Maps:
     def __init__(self, data: Path) -> None:
         self.climate: GlobalRaster = read_koppen(data)
         self.land: GlobalRaster = read_land(data)
-        try:
-            height_m = np.loadtxt(data / HEIGHTS)
-        except (OSError, ValueError) as problem:
-            raise _bad(data / HEIGHTS, problem) from problem
-        # Rows from the south pole, columns from 20° E, the last column the first again.
-        self.height_m = GlobalRaster(np.roll(height_m[::-1, :-1], 600, axis=1))
+        self.height_m: GlobalRaster = read_heights(data)
 
     def name(self, chip: Chip, pixels: NDArray[np.uint8], month: str) -> str:
         """The class of a chip, or "" where the maps leave a doubt."""

@@ -8,11 +8,8 @@ similarities, and the teacher's answers to probe words; the run stops on agreeme
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -23,12 +20,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode, encode
+from geomm_engine.encoders.card import ModelFolder
+from geomm_engine.encoders.registry import find_model
+from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower
 from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.band_student import BandStudent, BandStudentSettings
-from geomm_engine.progress import Job, Stopwatch
+from geomm_engine.progress import Job
 from geomm_engine.training.chain_config import ChainConfig, Loss
 from geomm_engine.training.chain_data import Batch, Lessons, Tiles
-from geomm_engine.training.run_folder import METRICS, RunFolder, save_atomically
+from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
+from geomm_engine.training.run_folder import METRICS, RunFolder
 
 CONFIG_FILE = "config.json"
 _LARGEST_SCALE = 100.0
@@ -39,12 +40,14 @@ _STEP = 256
 class ChainCheck:
     """One look at the held-out tiles. ``agreement``: share for which student and teacher choose the same probe word.
 
+    ``by_others``: the same with the teacher's own bands hidden, where the student has others (else ``agreement`` again).
     ``cosine``: mean between both; ``retrieval``: share whose nearest teacher vector is their own.
     """
 
     step: int
     loss: float
     agreement: float
+    by_others: float
     cosine: float
     retrieval: float
     elapsed_s: float
@@ -61,8 +64,42 @@ class ChainResult:
 
 
 def settings_for(lessons: Lessons) -> BandStudentSettings:
-    network = lessons.config.network
-    return BandStudentSettings(lessons.dim, lessons.codes, network.widths, network.depths)
+    """Of the tower that the student takes over, with the values that this tower's pictures have; else of the recipe's."""
+    origin = origin_of(lessons)
+    if origin is None:
+        return BandStudentSettings(lessons.codes, replace(lessons.config.network.tower, dim=lessons.dim))
+    radiometry = origin.card.radiometry
+    lowest, highest = (
+        tuple((value - mean) / std for mean, std in zip(radiometry.mean, radiometry.std, strict=True))
+        for value in (0.0, 1.0)
+    )
+    settings = replace(load_scene_tower(origin)[1], dim=lessons.dim)
+    return BandStudentSettings(lessons.codes, settings, lowest, highest)
+
+
+def origin_of(lessons: Lessons) -> ModelFolder | None:
+    """Whose image tower the student starts as: the teacher's, or the built-in model's where that is of another kind."""
+    if not lessons.config.network.starts_taught:
+        return None
+    return next((item for item in (lessons.teacher, find_model()) if has_scene_tower(item)), None)
+
+
+def new_student(lessons: Lessons) -> BandStudent:
+    """A student before its first step. Its bands resemble the teacher's pictures as well as they can."""
+    network = BandStudent(settings_for(lessons))
+    origin = origin_of(lessons)
+    rows, shown = lessons.compared
+    if origin is not None:
+        taken = load_scene_tower(origin)[0].state_dict()
+        if origin.card.space_id != lessons.teacher.card.space_id:  # its own head, for vectors of another space
+            taken = {name: value for name, value in taken.items() if not name.startswith("head.")}
+        network.tower.load_state_dict(taken, strict=False)
+    radiometry = (origin or lessons.teacher).card.radiometry
+    if shown.shape[1] == network.mix.scale.shape[0]:
+        mean, std = (torch.tensor(item).view(1, -1, 1, 1) for item in (radiometry.mean, radiometry.std))
+        batch = lessons.whole(lessons.training.subset(rows), slice(None))
+        network.mix.resemble(batch.images, batch.present, (torch.from_numpy(shown) - mean) / std)
+    return network
 
 
 def chain_loss(student: Tensor, teacher: Tensor, words: Tensor, scale: Tensor, weights: Loss) -> Tensor:
@@ -91,13 +128,15 @@ def _soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 
-def student_vectors(network: BandStudent, lessons: Lessons, tiles: Tiles) -> NDArray[np.float32]:
-    """(n, dim) unit vectors of tiles as they are; the network is in evaluation mode."""
+def student_vectors(
+    network: BandStudent, lessons: Lessons, tiles: Tiles, kept: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """(n, dim) unit vectors of tiles as they are, or of some of their bands; the network is in evaluation mode."""
     device = next(network.parameters()).device
     parts: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for at in range(0, len(tiles), _STEP):
-            batch = lessons.whole(tiles, slice(at, at + _STEP))
+            batch = lessons.whole(tiles, slice(at, at + _STEP), kept)
             vectors = network(batch.images.to(device), batch.gsd_m.to(device), batch.present.to(device))
             parts.append(functional.normalize(vectors.float(), dim=1).cpu().numpy())
     return np.concatenate(parts)
@@ -115,129 +154,60 @@ def retrieval_at_1(student: NDArray[np.float32], teacher: NDArray[np.float32]) -
     return float(np.mean(np.argmax(student @ teacher.T, axis=1) == np.arange(len(student))))
 
 
-class Trainer:
-    """One run: student, averaged student, optimiser, random state and history."""
+class Trainer(Learner[BandStudent, Batch, ChainCheck]):
+    """One run of a student."""
+
+    check_kind = ChainCheck
 
     def __init__(self, config: ChainConfig, lessons: Lessons, device: str) -> None:
         self.config = config
         self.lessons = lessons
-        self.device = torch.device(device)
         torch.manual_seed(config.seed)
-        self.random = np.random.default_rng(config.seed)
-        self.network = BandStudent(settings_for(lessons)).to(self.device)
-        self.average = deepcopy(self.network).requires_grad_(False).eval()
-        self.log_scale = torch.nn.Parameter(
-            torch.tensor(float(np.log(1 / config.loss.temperature)), device=self.device)
-        )
+        self.log_scale = torch.nn.Parameter(torch.tensor(float(np.log(1 / config.loss.temperature)), device=device))
+        super().__init__(new_student(lessons), config.schedule, config.seed, device, stem="tower.")
         self.words = torch.from_numpy(lessons.words).to(self.device)
-        parameters = [item for item in self.network.parameters() if item.ndim >= 2]
-        others = [self.log_scale, *(item for item in self.network.parameters() if item.ndim < 2)]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": parameters, "weight_decay": config.schedule.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=config.schedule.learning_rate,
-        )
-        self.step = 0
-        self.history: list[ChainCheck] = []
-        self.best = (-1.0, -2.0)
-        self.best_step = 0
-        self.losses: list[float] = []
-        self.elapsed_s = 0.0
 
-    def learn(self, batch: Batch) -> float:
-        """One step; gives the loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.schedule.rate_at(self.step)
-        self.network.train()
-        loss = self.loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self._follow()
-        self.step += 1
-        value = float(loss.detach())
-        self.losses.append(value)
-        return value
+    def extra(self) -> dict[str, torch.nn.Parameter]:
+        return {"log_scale": self.log_scale}
 
-    def loss(self, batch: Batch) -> Tensor:
+    def batches(self, stop: int) -> Iterator[Batch]:
+        while self.step < stop:
+            yield self.lessons.batch(self.random)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         images = batch.images.to(self.device, memory_format=torch.channels_last)
         gsd_m, present, teacher = (item.to(self.device) for item in (batch.gsd_m, batch.present, batch.teacher))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
             student = self.network(images, gsd_m, present)
         scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
-        return chain_loss(student.float(), teacher, self.words, scale, self.config.loss)
+        loss = chain_loss(student.float(), teacher, self.words, scale, self.config.loss)
+        return loss, loss
 
-    def _follow(self) -> None:
-        """The averaged student moves a little towards the trained one; faster at first."""
-        keep = min(self.config.schedule.averaging, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mine, other in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-                if mine.is_floating_point():
-                    mine.lerp_(other, 1 - keep)
-                else:
-                    mine.copy_(other)
-
-    def check(self) -> ChainCheck:
+    def look(self) -> ChainCheck:
         """The averaged student beside its teacher on the held-out tiles."""
         held = self.lessons.held
-        vectors = student_vectors(self.average, self.lessons, held)
-        check = ChainCheck(
+        vectors, others = student_vectors(self.average, self.lessons, held), self.lessons.others
+        agreement = float(word_agreement(vectors, held.teacher, self.lessons.words).mean())
+        by_others = agreement
+        if others is not None:
+            blind = student_vectors(self.average, self.lessons, held, others)
+            by_others = float(word_agreement(blind, held.teacher, self.lessons.words).mean())
+        return ChainCheck(
             self.step,
-            sum(self.losses) / max(1, len(self.losses)),
-            float(word_agreement(vectors, held.teacher, self.lessons.words).mean()),
+            self.mean_loss,
+            agreement,
+            by_others,
             float(np.sum(vectors * held.teacher, axis=1).mean()),
             retrieval_at_1(vectors, held.teacher),
             round(self.elapsed_s, 1),
         )
-        self.losses.clear()
-        self.history.append(check)
-        return check
 
-    def state(self) -> dict[str, object]:
-        """Everything that the rest of the run depends on; only tensors, numbers and texts."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "log_scale": self.log_scale.detach(),
-            "optimiser": self.optimiser.state_dict(),
-            "numpy_random": json.dumps(self.random.bit_generator.state),
-            "torch_random": torch.get_rng_state(),
-            "step": self.step,
-            "best": list(self.best),
-            "best_step": self.best_step,
-            "losses": list(self.losses),
-            "elapsed_s": self.elapsed_s,
-            "history": json.dumps([vars(item) for item in self.history]),
-        }
+    def rank(self, check: ChainCheck) -> tuple[float, ...]:
+        """By agreement in words, with the teacher's bands and without; of equal ones the nearest to its vectors."""
+        return 0.5 * (check.agreement + check.by_others), check.cosine
 
-    def restore(self, path: Path) -> None:
-        """Go on exactly where a checkpoint was written."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        with torch.no_grad():
-            self.log_scale.copy_(state["log_scale"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.random.bit_generator.state = json.loads(state["numpy_random"])
-        torch.set_rng_state(state["torch_random"].cpu())
-        self.step, self.best_step = state["step"], state["best_step"]
-        self.best, self.elapsed_s = (state["best"][0], state["best"][1]), state["elapsed_s"]
-        self.losses = list(state["losses"])
-        self.history = [ChainCheck(**item) for item in json.loads(state["history"])]
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """So many threads of torch inside, as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def write_history(self, run: RunFolder) -> None:
+        write_history(self.history, run.path)
 
 
 def train_chain(lessons: Lessons, folder: Path, *, is_resumed: bool = False, device: str = "cpu") -> Job[ChainResult]:
@@ -247,10 +217,7 @@ def train_chain(lessons: Lessons, folder: Path, *, is_resumed: bool = False, dev
         EngineError: there is too little ground, or there is nothing to resume.
     """
     config, run = lessons.config, RunFolder(folder)
-    if is_resumed and not run.checkpoint.is_file():
-        raise EngineError(
-            ErrorCode.FOLDER_INVALID, f"There is no checkpoint in {folder} to go on from.", "Start a new run."
-        )
+    need_checkpoint(run, is_resumed)
     yield from lessons.prepare()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -261,35 +228,9 @@ def train_chain(lessons: Lessons, folder: Path, *, is_resumed: bool = False, dev
         trainer = Trainer(config, lessons, device)
         if is_resumed:
             trainer.restore(run.checkpoint)
-        yield from _steps(trainer, run)
-    return ChainResult(folder, trainer.best_step, trainer.best[0], tuple(trainer.history))
-
-
-def _steps(trainer: Trainer, run: RunFolder) -> Job[None]:
-    schedule = trainer.config.schedule
-    watch = Stopwatch("train", schedule.all_steps, trainer.step)
-    last = schedule.stop_after or schedule.all_steps
-    while trainer.step < last:
-        started_s = time.monotonic()
-        trainer.learn(trainer.lessons.batch(trainer.random))
-        trainer.elapsed_s += time.monotonic() - started_s
-        yield watch.step()
-        if trainer.step % schedule.check_every == 0 or trainer.step == schedule.all_steps:
-            _look(trainer, run)
-            save_atomically(trainer.state(), run.checkpoint)
-            if schedule.patience and trainer.step - trainer.best_step >= schedule.patience * schedule.check_every:
-                break
-    save_atomically(trainer.state(), run.checkpoint)
-    write_history(trainer.history, run.path)
-
-
-def _look(trainer: Trainer, run: RunFolder) -> None:
-    """Keep the student that agrees best with its teacher in words; of equal ones the one nearest to its vectors."""
-    check = trainer.check()
-    if (check.agreement, check.cosine) > trainer.best:
-        trainer.best, trainer.best_step = (check.agreement, check.cosine), check.step
-        save_atomically({"network": trainer.average.state_dict(), "step": check.step}, run.best)
-    write_history(trainer.history, run.path)
+        yield from steps(trainer, run)
+    agreement = next((item.agreement for item in trainer.history if item.step == trainer.best_step), 0.0)
+    return ChainResult(folder, trainer.best_step, agreement, tuple(trainer.history))
 
 
 def load_best(lessons: Lessons, run: RunFolder) -> BandStudent:
@@ -314,15 +255,16 @@ def write_history(history: list[ChainCheck], folder: Path) -> None:
         from matplotlib import pyplot
 
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-        steps = [item.step for item in history]
-        left.plot(steps, [item.loss for item in history], marker=".")
+        at = [item.step for item in history]
+        left.plot(at, [item.loss for item in history], marker=".")
         left.set(xlabel="step", ylabel="loss", title="training")
         for name, values in (
             ("same word as the teacher", [item.agreement for item in history]),
+            ("the same, the teacher's bands hidden", [item.by_others for item in history]),
             ("mean cosine to the teacher", [item.cosine for item in history]),
             ("nearest teacher vector is its own", [item.retrieval for item in history]),
         ):
-            right.plot(steps, [100 * value for value in values], marker=".", label=name)
+            right.plot(at, [100 * value for value in values], marker=".", label=name)
         right.set(xlabel="step", ylabel="% of held-out tiles", title="held-out ground")
         right.legend()
         for axes in (left, right):

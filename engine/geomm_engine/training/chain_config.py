@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geomm_engine.contract import ContractError, ErrorCode, decode
 from geomm_engine.errors import EngineError
+from geomm_engine.networks.scene_tower import SceneTowerSettings
 from geomm_engine.training.config import RECIPES, Schedule
 
 CHAIN_RECIPES = RECIPES / "chain"
@@ -110,8 +111,12 @@ class BandJitter:
 
 @dataclass(frozen=True)
 class Trunk:
-    widths: tuple[int, ...] = (32, 48, 96, 128, 144)
-    depths: tuple[int, ...] = (1, 1, 1, 1)
+    """``starts_taught``: the student takes over the tower of its teacher, or of the built-in model where the teacher's is of
+    another kind. Else it begins with a ``tower`` that knows nothing.
+    """
+
+    starts_taught: bool = True
+    tower: SceneTowerSettings = field(default_factory=SceneTowerSettings)
 
 
 @dataclass(frozen=True)
@@ -163,12 +168,13 @@ def default_schedule(steps: int = 800) -> Schedule:
     """A short lesson: some minutes on two processors."""
     return Schedule(
         steps=steps,
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         warmup=min(50, max(1, steps // 10)),
         weight_decay=0.02,
         averaging=0.99,
         check_every=max(1, steps // 16),
         patience=0,
+        stem_rate=0.3,
     )
 
 
@@ -218,7 +224,8 @@ def checked(config: ChainConfig, where: str = "of this run") -> ChainConfig:
         (not config.crops.factors or min(config.crops.factors, default=0) <= 0, "crops.factors must be above 0"),
         (not 0 < config.crops.stride <= 1, "crops.stride must lie between 0 and 1"),
         (not 0 < config.validation_share < 1, "validation_share must lie between 0 and 1"),
-        (len(config.network.depths) != len(config.network.widths) - 1, "network.depths must be one fewer than its widths"),
+        (len(config.network.tower.stem.channels) != len(config.network.tower.stem.strides),
+         "network.tower.stem must have as many strides as channels"),
         (len(set(config.probe_words)) < 2, "probe_words must be at least two"),
         (sum(item.share for item in config.chips) >= 1, "the shares of chips must leave room for the pairs"),
         (any(not pair.teacher or not pair.student for pair in config.pairs), "a pair needs a teacher's and a student's raster"),

@@ -45,6 +45,7 @@ _TRIES = 40
 _TEACH_BATCH = 64
 _SMALLEST_STD = 0.02
 _CROPS_A_TILE = 60
+_COMPARED = 128
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Batch:
 class Lessons:
     """Checks teacher and rasters at once; :meth:`prepare` then cuts the tiles and asks the teacher.
 
+    ``compared``: rows of some training tiles, and (n, band, px, px) the display values that the teacher saw of them.
+
     Raises:
         EngineError: what :func:`chain_places.look` refuses, no text tower, or too little ground.
     """
@@ -115,6 +118,8 @@ class Lessons:
         self.codes = tuple(code_of(role_of(band) or band, wavelength_of(role_of(band) or band)) for band in self.bands)
         self._is_optical = np.array([quantity_of(role_of(band) or band) == "reflectance" for band in self.bands])
         self.places: list[Place] = []
+        self._looked_at: set[int] = set()
+        self._pictures: list[NDArray[np.float32]] = []
         self.mean = torch.zeros(1, len(self.bands), 1, 1)
         self.std = torch.ones(1, len(self.bands), 1, 1)
         self.words = probe_vectors(self.teacher, config.probe_words)
@@ -159,7 +164,10 @@ class Lessons:
         crops = self._training_crops(round(config.crops.count * (1 - chips_share)), random)
         _check_enough(crops, held, self.places, self.tile_px)
         watch = Stopwatch("teach", len(crops) + len(held) + sum(item.count for item in config.chips))
+        self._looked_at = set(np.linspace(0, len(crops) - 1, _COMPARED).astype(int).tolist())
         training = yield from self._taught(crops, watch)
+        self.compared = np.array(sorted(self._looked_at)), np.stack(self._pictures)
+        self._looked_at = set()
         self.held = yield from self._taught(held, watch)
         self.training = training
         self._find_normalisation()
@@ -209,6 +217,8 @@ class Lessons:
                 place = self.places[crop.place]
                 student[number] = turned(cut_from(place.student, place.valid, crop.window, self.tile_px), crop.turn)
                 seen.append(turned(cut_from(place.teacher, place.valid, crop.window, self.tile_px), crop.turn))
+                if number in self._looked_at:
+                    self._pictures.append(seen[-1])
             images = np.stack(seen)
             for value in np.unique(gsd_m[at : at + len(part)]):
                 rows = np.flatnonzero(gsd_m[at : at + len(part)] == value)
@@ -304,9 +314,18 @@ class Lessons:
         images = self.normalise(images) * present[:, :, None, None]
         return Batch(images, gsd_m, present, teacher)
 
-    def whole(self, tiles: Tiles, rows: slice) -> Batch:
-        """Tiles as they are."""
-        present = torch.from_numpy(tiles.present[rows])
+    @property
+    def others(self) -> NDArray[np.float32] | None:
+        """(band,) 1 for the bands that the teacher does not read, where a student of all its bands has such; else None."""
+        roles = [band.role for band in self.teacher.card.bands]
+        is_other = np.array(
+            [not any(is_same_role(role_of(band) or band, role) for role in roles) for band in self.bands]
+        )
+        return is_other.astype(np.float32) if is_other.any() and not is_other.all() else None
+
+    def whole(self, tiles: Tiles, rows: slice, kept: NDArray[np.float32] | None = None) -> Batch:
+        """Tiles as they are; only the bands that ``kept`` (band,) marks with 1."""
+        present = torch.from_numpy(tiles.present[rows] if kept is None else tiles.present[rows] * kept)
         images = self.normalise(torch.from_numpy(tiles.student[rows]).float()) * present[:, :, None, None]
         return Batch(images, torch.from_numpy(tiles.gsd_m[rows]), present, torch.from_numpy(tiles.teacher[rows]))
 

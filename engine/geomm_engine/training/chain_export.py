@@ -42,6 +42,7 @@ from geomm_engine.training.chain import load_best, settings_for
 from geomm_engine.training.chain_data import Lessons
 from geomm_engine.training.chain_places import STUDENT_UNITS
 from geomm_engine.training.graphs import check_fidelity, halve_weights
+from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
 
 OPSET = 18
@@ -67,6 +68,7 @@ def export_student(lessons: Lessons, run_path: Path, folder: Path) -> ExportedSt
         EngineError: nothing was trained, or the folder cannot be written.
     """
     network = load_best(lessons, RunFolder(run_path))
+    round_weights(network)
     folder = folder.resolve()
     part = folder.with_name(folder.name + ".part")
     with writing(folder):
@@ -241,7 +243,7 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
         )
         for row in own
     ]
-    how = "ONNX, weights stored in half precision, against torch"
+    how = "ONNX against torch, both with weights of one byte"
     measured.append(Measurement("held-out tiles", how, "largest cosine deviation", deviation, date))
     return replace(draft, scoring=scoring, measured=tuple(measured), bridge=bridge)
 

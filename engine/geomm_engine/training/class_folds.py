@@ -8,7 +8,6 @@ the names of all left-out classes of their set, and among all names of the set. 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from geomm_engine.evaluation import metrics
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.progress import Job, Progress
 from geomm_engine.training.config import ContrastiveConfig
-from geomm_engine.training.contrastive import Trainer, trainer_for
+from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.pictures import whole
 from geomm_engine.training.zero_shot import image_vectors, prototypes
@@ -77,7 +76,8 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
     for fold, unseen in enumerate(folds(names, count, config.split_seed)):
         lessons = Lessons(replace(config, unseen=unseen), data)
         trainer = trainer_for(lessons, data)
-        for _ in _steps(trainer, config.schedule.all_steps):
+        for batch in trainer.batches(config.schedule.all_steps):
+            trainer.learn(batch)
             yield Progress("train", fold * config.schedule.all_steps + trainer.step, count * config.schedule.all_steps)
         rows += [_row(fold, trainer.average, lessons, place, unseen) for place in lessons.measured_places]
     table = FoldTable(config.id, config.schedule.all_steps, tuple(rows), _pooled(rows))
@@ -85,12 +85,6 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
         output.mkdir(parents=True, exist_ok=True)
         (output / "class_folds.json").write_text(json.dumps(encode(table), indent=1) + "\n", encoding="utf-8")
     return table
-
-
-def _steps(trainer: Trainer, steps: int) -> Iterator[int]:
-    while trainer.step < steps:
-        trainer.learn(trainer.lessons.batch(trainer.random))
-        yield trainer.step
 
 
 def _row(fold: int, network: TwoTowers, lessons: Lessons, place: int, unseen: tuple[str, ...]) -> FoldRow:

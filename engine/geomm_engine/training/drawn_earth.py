@@ -37,4 +37,6 @@ def draw_world(seed: int) -> World:
         snow = np.clip((np.abs(lat) - 45 - 20 * warmth) / 15, 0, 1)[:, None, None]
         land = land * (1 - snow) + 240 * snow + np.array([0, 25, 0]) * warmth[:, None, None]
         months[month] = np.clip(np.where(is_land[..., None], land, (5, 10, 40)), 0, 255).astype(np.uint8)
-    return World(Mosaics.of(months), GlobalRaster(climate), GlobalRaster(is_land))
+    return World(
+        Mosaics.of(months), GlobalRaster(climate), GlobalRaster(is_land), GlobalRaster(1000.0 * (height + 0.2))
+    )

@@ -7,11 +7,7 @@ kept is the averaged one of the last step.
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -27,13 +23,14 @@ from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import EngineError
 from geomm_engine.networks.fusion import FusionNetwork, Tokens, all_centres_m
-from geomm_engine.progress import Job, Stopwatch
+from geomm_engine.progress import Job
 from geomm_engine.sensors import is_same_role
 from geomm_engine.training.fusion_config import FusionConfig, read_fusion_config
 from geomm_engine.training.fusion_data import Ground, Tiles
 from geomm_engine.training.fusion_measure import Retrieval, retrieval, write_report
+from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
 from geomm_engine.training.losses import UNSURE, contrastive_loss
-from geomm_engine.training.run_folder import Check, RunFolder, save_atomically
+from geomm_engine.training.run_folder import Check, RunFolder
 
 MEASURED = "the same tile found by another sensor"
 REPORT = "retrieval.json"
@@ -96,48 +93,26 @@ def _place_of(bands: tuple[str, ...], role: str) -> int | None:
     return next((at for at, band in enumerate(bands) if is_same_role(band, role)), None)
 
 
-class FusionTrainer:
-    """One run: its network, averaged network, optimiser, random state and history."""
+class FusionTrainer(Learner[FusionNetwork, Tiles, Check]):
+    """One run of the encoders and their fusion."""
+
+    check_kind = Check
 
     def __init__(self, config: FusionConfig, ground: Ground, teacher: Teacher | None, device: str) -> None:
         self.config = config
         self.ground = ground
         self.teacher = teacher
-        self.device = torch.device(device)
         torch.manual_seed(config.seed)
-        self.random = np.random.default_rng(config.seed)
-        self.network = FusionNetwork(config.network).to(self.device)
-        self.average = deepcopy(self.network).requires_grad_(False).eval()
-        self.optimiser = torch.optim.AdamW(
-            _groups(self.network, config.schedule.weight_decay), lr=config.schedule.learning_rate
-        )
+        super().__init__(FusionNetwork(config.network), config.schedule, config.seed, device)
         self.held_out = ground.held_out_tiles()
         self.untrained = self.measure(self.average)
-        self.step = 0
-        self.history: list[Check] = []
-        self.losses: list[float] = []
-        self.elapsed_s = 0.0
 
-    def learn(self, tiles: Tiles) -> float:
-        """One step; gives the mean contrast between two sensors."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.schedule.rate_at(self.step)
-        total, contrast = self.loss(tiles)
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        keep = min(self.config.schedule.averaging, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mine, other in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mine.lerp_(other, 1 - keep)
-        self.step += 1
-        value = float(contrast.detach())
-        self.losses.append(value)
-        return value
+    def batches(self, stop: int) -> Iterator[Tiles]:
+        while self.step < stop:
+            yield self.ground.batch(self.random)
 
     def loss(self, tiles: Tiles) -> tuple[Tensor, Tensor]:
-        """All parts weighed, and the mean contrast between two sensors alone."""
+        """All parts weighed; told is the mean contrast between two sensors alone."""
         network, weights = self.network, self.config.loss
         stack, gsd_m, present = (item.to(self.device) for item in (tiles.stack, tiles.gsd_m, tiles.present))
         relation, there = tiles.relation.to(self.device), network.sensors_of(present)
@@ -253,41 +228,20 @@ class FusionTrainer:
         joined = [[torch.cat(item).numpy() for item in side] for side in (alone, without)]
         return joined[0], joined[1], torch.cat(found).numpy()
 
-    def check(self) -> Check:
+    def look(self) -> Check:
         """The held-out retrieval as it stands; the metric is the mean over the pairs of sensors, both ways."""
         rows = [row for row in self.measure(self.average) if row.gallery != _OTHERS]
         shares = {f"{row.query} → {row.gallery}": row.recall_1 for row in rows}
         metric = sum(shares.values()) / max(1, len(shares))
-        contrast = sum(self.losses) / max(1, len(self.losses))
-        self.losses.clear()
         scale = float(self.network.scale.detach())
-        check = Check(self.step, contrast, scale, metric, shares, round(self.elapsed_s, 1))
-        self.history.append(check)
-        return check
+        return Check(self.step, self.mean_loss, scale, metric, shares, round(self.elapsed_s, 1))
 
-    def state(self) -> dict[str, object]:
-        """Everything that the rest of the run depends on; only tensors, numbers and texts."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "numpy_random": json.dumps(self.random.bit_generator.state),
-            "step": self.step,
-            "losses": list(self.losses),
-            "elapsed_s": self.elapsed_s,
-            "history": json.dumps([vars(item) for item in self.history]),
-        }
+    def rank(self, check: Check) -> tuple[float, ...]:
+        """The last look is kept: nothing is chosen on the held-out ground."""
+        return (float(check.step),)
 
-    def restore(self, path: Path) -> None:
-        """Go on exactly where a checkpoint was written."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.random.bit_generator.state = json.loads(state["numpy_random"])
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
-        self.losses = list(state["losses"])
-        self.history = [Check(**item) for item in json.loads(state["history"])]
+    def write_history(self, run: RunFolder) -> None:
+        run.write_history(self.history)
 
     def report(self) -> list[Retrieval]:
         """The averaged network on the held-out ground, beside the same network before its first step."""
@@ -303,23 +257,6 @@ def _among(relation: Tensor, used: Tensor) -> Tensor:
 
 def _mean(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts).mean()
-
-
-def _groups(network: FusionNetwork, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels decay; norms, biases and the scale do not."""
-    decaying = [item for item in network.parameters() if item.ndim >= 2]
-    others = [item for item in network.parameters() if item.ndim < 2]
-    return [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def load_ground(config_file: Path, data: Path) -> tuple[FusionConfig, Ground, Teacher | None]:
@@ -345,37 +282,13 @@ def train_fusion(
     """
     run = RunFolder(folder, MEASURED)
     config, ground, teacher = load_ground(config_file, data)
-    if is_resumed and not run.checkpoint.is_file():
-        raise EngineError(
-            ErrorCode.FOLDER_INVALID, f"There is no checkpoint in {folder} to go on from.", "Start a new run."
-        )
-    with _threads(config.threads):
+    need_checkpoint(run, is_resumed)
+    with threads(config.threads):
         trainer = FusionTrainer(config, ground, teacher, device)
         run.begin(config_file, device=device, threads=config.threads)
         if is_resumed:
             trainer.restore(run.checkpoint)
-        yield from _steps(trainer, run)
+        yield from steps(trainer, run)
         rows = trainer.report()
     write_report(rows, folder / REPORT)
     return FusionResult(folder, trainer.step, tuple(rows), tuple(trainer.history))
-
-
-def _steps(trainer: FusionTrainer, run: RunFolder) -> Job[None]:
-    schedule = trainer.config.schedule
-    watch = Stopwatch("train", schedule.all_steps, trainer.step)
-    last = schedule.stop_after or schedule.all_steps
-    while trainer.step < last:
-        started_s = time.monotonic()
-        trainer.learn(trainer.ground.batch(trainer.random))
-        trainer.elapsed_s += time.monotonic() - started_s
-        yield watch.step()
-        if trainer.step % schedule.check_every == 0 or trainer.step == schedule.all_steps:
-            trainer.check()
-            _save(trainer, run)
-    _save(trainer, run)
-
-
-def _save(trainer: FusionTrainer, run: RunFolder) -> None:
-    run.write_history(trainer.history)
-    save_atomically({"network": trainer.average.state_dict(), "step": trainer.step}, run.best)
-    save_atomically(trainer.state(), run.checkpoint)

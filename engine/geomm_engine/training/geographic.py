@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,15 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geomm_engine import sphere
-from geomm_engine.contract import ErrorCode
-from geomm_engine.errors import EngineError, writing
+from geomm_engine.errors import writing
 from geomm_engine.evaluation.locate_metrics import best_points
 from geomm_engine.geography.koppen import GlobalRaster
 from geomm_engine.geography.mixture import log_softmax, log_vmf
 from geomm_engine.geography.season import difference_days
-from geomm_engine.geography.world import read_koppen, read_land
+from geomm_engine.geography.world import read_heights, read_koppen, read_land
 from geomm_engine.networks.geographic_expert import ExpertOutput, GeographicExpert
-from geomm_engine.progress import Job, Stopwatch
+from geomm_engine.progress import Job
 from geomm_engine.training.blocks import Part
 from geomm_engine.training.drawn_earth import draw_world
 from geomm_engine.training.earth import read_fine_tiles, read_mosaics
@@ -38,7 +35,11 @@ from geomm_engine.training.geographic_losses import (
     plain_loss,
     season_loss,
 )
+from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
+from geomm_engine.training.mobilenet import read_convolutions
+from geomm_engine.training.place_basis import place_basis
 from geomm_engine.training.places import (
+    TILE_WEIGHTS,
     Batch,
     Lessons,
     Pool,
@@ -50,11 +51,13 @@ from geomm_engine.training.places import (
     tiles_over,
     to_batch,
 )
-from geomm_engine.training.run_folder import METRICS, RunFolder, save_atomically
+from geomm_engine.training.run_folder import METRICS, RunFolder
 
 TEMPERATURES = (1.0, 1.5, 2.0)
 NEVER = -1e4
 """Logit offset of a centre that no training crop is near."""
+_FIRST_LOOKS = 2
+"""Batches that the norms of the stem are set from."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def read_world(config: GeographicConfig, data: Path) -> World:
     if config.is_drawn:
         return draw_world(config.seed)
     tiles = read_fine_tiles(data / config.earth.tiles) if config.earth.tiles else None
-    return World(read_mosaics(data / config.earth.mosaics), read_koppen(data), read_land(data), tiles)
+    mosaics = read_mosaics(data / config.earth.mosaics)
+    return World(mosaics, read_koppen(data), read_land(data), read_heights(data), tiles)
 
 
 def land_centres(land: GlobalRaster, lattice: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -114,12 +118,15 @@ def training_prior(pool: Pool, centres: NDArray[np.float64], kappa: float) -> ND
     return total / total.sum()
 
 
-class Trainer:
-    """One run: its network, averaged network, optimiser, lessons and history."""
+class Trainer(Learner[GeographicExpert, Batch, GeographicCheck]):
+    """One run of the expert."""
 
-    def __init__(self, config: GeographicConfig, world: World, device: str) -> None:
+    check_kind = GeographicCheck
+
+    def __init__(
+        self, config: GeographicConfig, world: World, device: str, start: Sequence[tuple[Tensor, Tensor]] = ()
+    ) -> None:
         self.config = config
-        self.device = torch.device(device)
         torch.manual_seed(config.seed)
         random = np.random.default_rng(config.seed)
         pool = draw_pool(world, config.pool, config.widths, Part.TRAINING, random)
@@ -129,54 +136,47 @@ class Trainer:
         )
         self.validation = _looked_at(config, world)
         centres, land = land_centres(world.land, config.lattice)
-        self.network = GeographicExpert(config.network, torch.from_numpy(centres.astype(np.float32)), config.kappa).to(
-            self.device
-        )
-        self.average = deepcopy(self.network).requires_grad_(False).eval()
+        basis = torch.from_numpy(place_basis(world, centres))
+        network = GeographicExpert(config.network, torch.from_numpy(centres), basis, config.kappa)
+        if start:
+            images = torch.cat([self.lessons.at(step).images for step in range(_FIRST_LOOKS)])
+            network.stem.start_from(start, normalised(config, images))
+        network.stem.freeze(config.frozen_blocks)
+        super().__init__(network, config.schedule, config.seed, device, stem="stem.")
         self.log_land = torch.from_numpy(np.log(land).astype(np.float32)).to(self.device)
         seen = training_prior(pool.subset(pool.land > 0.05), centres, config.kappa)
         offset = np.where(seen > 0.02 / len(seen), np.log(np.maximum(seen, 1e-12)), NEVER)
         self.log_seen = torch.from_numpy(offset.astype(np.float32)).to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            _groups(self.network, config.schedule.weight_decay), lr=config.schedule.learning_rate
-        )
-        self.step = 0
-        self.history: list[GeographicCheck] = []
-        self.best_loss = math.inf
-        self.best_step = 0
-        self.losses: list[float] = []
-        self.elapsed_s = 0.0
 
-    def learn(self, batch: Batch) -> float:
-        """One step; gives the loss. Its dropout depends on the seed and the step alone."""
+    def batches(self, stop: int) -> Iterator[Batch]:
+        """The next batch is made while the last is learnt from."""
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self.lessons.at, self.step)
+            while self.step < stop:
+                batch = coming.result()
+                coming = reader.submit(self.lessons.at, min(self.step + 1, stop - 1))
+                yield batch
+
+    def wake(self) -> None:
+        """Ready to learn, but for the frozen part of the stem. Dropout depends on the seed and the step alone."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.schedule.rate_at(self.step)
         self.network.train()
-        loss = self.loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self._follow()
-        self.step += 1
-        value = float(loss.detach())
-        self.losses.append(value)
-        return value
+        self.network.stem.freeze(self.config.frozen_blocks)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         images = normalised(self.config, batch.images).to(self.device, memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
             found = self.network(images, batch.gsd_m.to(self.device))
-        return self.parts(self.network, found, batch, self.log_seen)
+        loss = self._weighed(found, batch)
+        return loss, loss
 
-    def parts(self, network: GeographicExpert, found: ExpertOutput, batch: Batch, log_prior: Tensor) -> Tensor:
+    def _weighed(self, found: ExpertOutput, batch: Batch) -> Tensor:
         """The weighted sum of the heads' losses, each over the rows that it can be taught by."""
         weights, on = self.config.weights, self.device
         points, angle, is_land, is_dated = (
             item.to(on) for item in (batch.points, batch.angle, batch.is_land, batch.is_dated)
         )
-        place = -log_mvmf(found.place + log_prior, network.centres, network.kappa, points)
+        place = -log_mvmf(found.place + self.log_seen, self.network.centres, self.network.kappa, points)
         is_seen = batch.is_seen.to(on)
         abstain = nn.functional.binary_cross_entropy_with_logits(found.abstain, 1.0 - is_land, reduction="none")
         loss = weights.place * masked_mean(place, is_land)
@@ -187,25 +187,22 @@ class Trainer:
             loss = loss + masked_mean(plain_loss(found.plain, points, angle), is_dated)
         return loss
 
-    def _follow(self) -> None:
-        keep = min(self.config.schedule.averaging, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mine, other in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-                if mine.is_floating_point():
-                    mine.lerp_(other, 1 - keep)
-                else:
-                    mine.copy_(other)
-
-    def check(self) -> GeographicCheck:
+    def look(self) -> GeographicCheck:
         """The averaged network on pictures of the validation blocks, with the prior "anywhere on land".
 
         The validation loss takes the best of some temperatures for the places: how sure to be is calibrated later.
         """
         with torch.inference_mode():
             seen = [self.average(normalised(self.config, item.images), item.gsd_m) for item in self.validation]
-            logits = torch.stack([torch.log_softmax(item.place + self.log_land, dim=1) for item in seen]).mean(dim=0)
-            climate = torch.stack([torch.log_softmax(item.climate, dim=1) for item in seen]).mean(dim=0)
-            season = torch.stack([item.season for item in seen]).mean(dim=0)
+            weights = torch.tensor(TILE_WEIGHTS) / sum(TILE_WEIGHTS)
+            logits, climate, season = (
+                torch.tensordot(weights, torch.stack(items), dims=1)
+                for items in (
+                    [torch.log_softmax(item.place + self.log_land, dim=1) for item in seen],
+                    [torch.log_softmax(item.climate, dim=1) for item in seen],
+                    [item.season for item in seen],
+                )
+            )
             known = self.validation[0]
             places = [
                 -log_mvmf(logits / item, self.average.centres, self.average.kappa, known.points).mean()
@@ -218,43 +215,28 @@ class Trainer:
         far = np.abs(truth[:, 2]) > math.sin(math.radians(35))
         days = difference_days(torch.atan2(season[:, 1], season[:, 0]).numpy(), known.angle.numpy())
         right = climate[:, 1:].argmax(dim=1) == known.climate[:, 1:].argmax(dim=1)
-        check = GeographicCheck(
+        return GeographicCheck(
             self.step,
-            sum(self.losses) / max(1, len(self.losses)),
+            self.mean_loss,
             round(float(loss), 4),
             round(float(np.median(sphere.distance_km(said, truth))), 1),
             round(float(right.float().mean()), 4),
             round(float(np.median(days[far])) if far.any() else math.nan, 2),
             round(self.elapsed_s, 1),
         )
-        self.losses.clear()
-        self.history.append(check)
-        return check
 
-    def state(self) -> dict[str, object]:
-        """Everything that the rest of the run depends on; only tensors, numbers and texts."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "best_loss": self.best_loss,
-            "best_step": self.best_step,
-            "losses": list(self.losses),
-            "elapsed_s": self.elapsed_s,
-            "history": json.dumps([vars(item) for item in self.history]),
-        }
+    def rank(self, check: GeographicCheck) -> tuple[float, ...]:
+        return (-check.validation_loss,)
 
-    def restore(self, path: Path) -> None:
-        """Go on exactly where a checkpoint was written."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best_step = state["step"], state["best_step"]
-        self.best_loss, self.elapsed_s = state["best_loss"], state["elapsed_s"]
-        self.losses = list(state["losses"])
-        self.history = [GeographicCheck(**item) for item in json.loads(state["history"])]
+    def kept(self) -> dict[str, object]:
+        return {**super().kept(), "log_land": self.log_land}
+
+    def write_history(self, run: RunFolder) -> None:
+        """``metrics.json`` and ``curves.png``."""
+        with writing(run.path):
+            text = json.dumps([vars(item) for item in self.history], indent=1)
+            (run.path / METRICS).write_text(text + "\n", encoding="utf-8")
+            _draw_curves(self.history, run.path / "curves.png")
 
 
 def normalised(config: GeographicConfig, images: Tensor) -> Tensor:
@@ -278,7 +260,7 @@ def _fine_pool(config: GeographicConfig, world: World, random: np.random.Generat
 
 
 def _looked_at(config: GeographicConfig, world: World) -> list[Batch]:
-    """Nine tiles of each picture of the validation blocks: nine batches with the pictures' labels, months in turn."""
+    """Pictures of the validation blocks and nine tiles of each: ten batches with the pictures' labels, months in turn."""
     pictures = draw_pictures(world, config.validation, Part.VALIDATION, np.random.default_rng([config.seed, 1]))
     month = np.arange(len(pictures)) % 12 + 1
     return [
@@ -286,15 +268,8 @@ def _looked_at(config: GeographicConfig, world: World) -> list[Batch]:
             to_batch(plain_crops(world, item, month, config.px), item, month, config.px),
             points=torch.from_numpy(sphere.unit_vectors(pictures.lat, pictures.lon).astype(np.float32)),
         )
-        for item in tiles_over(pictures, config.tile_km)
+        for item in tiles_over(pictures)
     ]
-
-
-def _groups(network: GeographicExpert, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels decay; norms, biases and κ do not."""
-    decaying = [item for item in network.parameters() if item.ndim >= 2]
-    others = [item for item in network.parameters() if item.ndim < 2]
-    return [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def train_geographic(
@@ -307,69 +282,16 @@ def train_geographic(
     """
     config = read_geographic_config(config_file)
     run = RunFolder(folder)
-    if is_resumed and not run.checkpoint.is_file():
-        raise EngineError(
-            ErrorCode.FOLDER_INVALID, f"There is no checkpoint in {folder} to go on from.", "Start a new run."
-        )
+    need_checkpoint(run, is_resumed)
     world = read_world(config, data)
+    start = read_convolutions(data / config.start) if config.start else []
     run.begin(config_file, device=device, threads=config.threads)
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
-        trainer = Trainer(config, world, device)
+    with threads(config.threads):
+        trainer = Trainer(config, world, device, start)
         if is_resumed:
             trainer.restore(run.checkpoint)
-        yield from _steps(trainer, run)
-    finally:
-        torch.set_num_threads(before)
-    return GeographicResult(folder, trainer.best_step, trainer.best_loss, tuple(trainer.history))
-
-
-def _batches(lessons: Lessons, start: int, stop: int) -> Iterator[Batch]:
-    """Batches of the steps in order, the next one made while the last is learnt from."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(lessons.at, start)
-        for step in range(start, stop):
-            batch = coming.result()
-            coming = reader.submit(lessons.at, min(step + 1, stop - 1))
-            yield batch
-
-
-def _steps(trainer: Trainer, run: RunFolder) -> Job[None]:
-    schedule = trainer.config.schedule
-    watch = Stopwatch("train", schedule.all_steps, trainer.step)
-    last = schedule.stop_after or schedule.all_steps
-    started_s = time.monotonic()
-    for batch in _batches(trainer.lessons, trainer.step, last):
-        trainer.learn(batch)
-        yield watch.step()
-        if trainer.step % schedule.check_every == 0 or trainer.step == schedule.all_steps:
-            trainer.elapsed_s += time.monotonic() - started_s
-            _look(trainer, run)
-            save_atomically(trainer.state(), run.checkpoint)
-            started_s = time.monotonic()
-            if schedule.patience and trainer.step - trainer.best_step >= schedule.patience * schedule.check_every:
-                break
-    trainer.elapsed_s += time.monotonic() - started_s
-    save_atomically(trainer.state(), run.checkpoint)
-    write_history(run, trainer.history)
-
-
-def _look(trainer: Trainer, run: RunFolder) -> None:
-    check = trainer.check()
-    if check.validation_loss < trainer.best_loss:
-        trainer.best_loss, trainer.best_step = check.validation_loss, check.step
-        state = {"network": trainer.average.state_dict(), "log_land": trainer.log_land, "step": check.step}
-        save_atomically(state, run.best)
-    write_history(run, trainer.history)
-
-
-def write_history(run: RunFolder, history: list[GeographicCheck]) -> None:
-    """``metrics.json`` and ``curves.png``."""
-    with writing(run.path):
-        text = json.dumps([vars(item) for item in history], indent=1)
-        (run.path / METRICS).write_text(text + "\n", encoding="utf-8")
-        _draw_curves(history, run.path / "curves.png")
+        yield from steps(trainer, run)
+    return GeographicResult(folder, trainer.best_step, -trainer.best_rank[0], tuple(trainer.history))
 
 
 def _draw_curves(history: list[GeographicCheck], path: Path) -> None:
@@ -378,15 +300,15 @@ def _draw_curves(history: list[GeographicCheck], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
-    steps = [item.step for item in history]
-    left.plot(steps, [item.loss for item in history], marker=".", label="training, one tile")
-    left.plot(steps, [item.validation_loss for item in history], marker=".", label="validation blocks, nine tiles")
+    at = [item.step for item in history]
+    left.plot(at, [item.loss for item in history], marker=".", label="training, one tile")
+    left.plot(at, [item.validation_loss for item in history], marker=".", label="validation blocks, ten tiles")
     left.set(xlabel="step", ylabel="loss", title="losses")
     left.legend()
-    middle.plot(steps, [item.median_km for item in history], marker=".")
+    middle.plot(at, [item.median_km for item in history], marker=".")
     middle.set(xlabel="step", ylabel="km", title="median error, validation blocks", ylim=(0, None))
-    right.plot(steps, [100 * item.climate_fine for item in history], marker=".", label="Köppen right (%)")
-    right.plot(steps, [item.season_days for item in history], marker=".", label="season error beyond 35° (days)")
+    right.plot(at, [100 * item.climate_fine for item in history], marker=".", label="Köppen right (%)")
+    right.plot(at, [item.season_days for item in history], marker=".", label="season error beyond 35° (days)")
     right.set(xlabel="step", title="climate and season, validation blocks", ylim=(0, None))
     right.legend()
     for axes in (left, middle, right):

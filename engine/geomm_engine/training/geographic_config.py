@@ -52,15 +52,15 @@ class ExpertFacts:
 class GeographicConfig:
     """``lattice`` is the number of evenly spread points over the whole Earth of which those on land are centres.
 
-    A picture to be measured is seen in tiles of ``tile_km``, ``px`` wide. ``pool`` crops are drawn before the first step;
-    ``validation`` pictures are looked at each check, ``held_out`` ones when the card is written.
+    A picture to be measured is seen as a whole and in nine tiles half as wide, each ``px`` wide. ``pool`` crops are drawn
+    before the first step; ``validation`` pictures are looked at each check, ``held_out`` ones when the card is written.
+    ``start`` is a MobileNetV1 in the data folder that the stem starts from, or ""; its first ``frozen_blocks`` stay as they are.
     """
 
     id: str
     seed: int
     earth: EarthSource
     px: int
-    tile_km: float
     batch: int
     lattice: int
     kappa: float
@@ -74,6 +74,8 @@ class GeographicConfig:
     widths: Widths = field(default_factory=Widths)
     jitter: ColorJitter = field(default_factory=ColorJitter)
     weights: LossWeights = field(default_factory=LossWeights)
+    start: str = ""
+    frozen_blocks: int = 0
     is_bfloat16: bool = True
     threads: int = 2
     card: ExpertFacts = field(default_factory=ExpertFacts)
@@ -113,8 +115,9 @@ def read_geographic_config(path: Path) -> GeographicConfig:
     schedule = config.schedule
     if min(schedule.steps, schedule.check_every, config.batch, config.px, config.pool, config.validation) < 1:
         raise _wrong(path, "steps, check_every, batch, px, pool and validation must be at least 1")
-    if len(config.network.widths) != len(config.network.depths) + 1:
-        raise _wrong(path, "network.widths must have one number more than network.depths")
+    stem = config.network.stem
+    if len(stem.channels) != len(stem.strides):
+        raise _wrong(path, "network.stem.channels and network.stem.strides must be equally many")
     if min(config.std) <= 0 or config.kappa <= 0 or config.lattice < 12:
         raise _wrong(path, "std and kappa must be above 0, lattice at least 12")
     return config

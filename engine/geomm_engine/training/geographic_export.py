@@ -25,7 +25,7 @@ from geomm_engine.geography.expert_card import (
 )
 from geomm_engine.networks.geographic_expert import GeographicExpert
 from geomm_engine.training.blocks import Part
-from geomm_engine.training.geographic import land_centres, normalised, read_world
+from geomm_engine.training.geographic import normalised, read_world
 from geomm_engine.training.geographic_config import GeographicConfig, read_geographic_config
 from geomm_engine.training.geographic_report import Views, abstaining, calibrate, measure, view
 from geomm_engine.training.graphs import OPSET, halve_weights
@@ -60,7 +60,7 @@ class Shipped(nn.Module):
         return found.place + self.log_land, found.climate, found.season, found.abstain, found.embedding
 
 
-def load_best(config: GeographicConfig, run: RunFolder, lattice_land: NDArray[np.float64]) -> Shipped:
+def load_best(config: GeographicConfig, run: RunFolder) -> Shipped:
     """The network with the least validation loss of a run.
 
     Raises:
@@ -69,9 +69,9 @@ def load_best(config: GeographicConfig, run: RunFolder, lattice_land: NDArray[np
     if not run.best.is_file():
         raise EngineError(ErrorCode.FOLDER_INVALID, f"There is no trained expert in {run.path}.", "Train first.")
     state = torch.load(run.best, map_location="cpu", weights_only=True)
-    centres = torch.from_numpy(lattice_land.astype(np.float32))
-    network = GeographicExpert(config.network, centres, config.kappa, config.mean, config.std)
-    network.load_state_dict(state["network"])
+    saved = state["network"]
+    network = GeographicExpert(config.network, saved["centres"], saved["basis"], config.kappa)
+    network.load_state_dict(saved)
     return Shipped(network.eval().requires_grad_(False), state["log_land"]).eval()
 
 
@@ -83,7 +83,7 @@ def export_expert(config_file: Path, run_path: Path, folder: Path, *, data: Path
     """
     config = read_geographic_config(config_file)
     world = read_world(replace(config, earth=replace(config.earth, tiles="")), data)
-    shipped = load_best(config, RunFolder(run_path), land_centres(world.land, config.lattice)[0])
+    shipped = load_best(config, RunFolder(run_path))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_graph(shipped, folder / FILES["graph"], px=config.px)

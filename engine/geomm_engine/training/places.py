@@ -17,7 +17,7 @@ from torch import Tensor
 
 from geomm_engine import sphere
 from geomm_engine.geography.koppen import GlobalRaster, shares
-from geomm_engine.training.blocks import LATTICE, Part, footprints, is_free, part_of
+from geomm_engine.training.blocks import Part, footprints, is_free, part_of
 from geomm_engine.training.earth import TILE_MONTH, FineTiles, Mosaics, month_angle
 
 LEAST_LAND = 0.05
@@ -26,11 +26,12 @@ _ROUND = 4096
 
 @dataclass(frozen=True)
 class World:
-    """The maps that everything is cut from; ``tiles`` may be absent."""
+    """The maps that everything is cut from or compared with; ``tiles`` may be absent."""
 
     mosaics: Mosaics
     koppen: GlobalRaster
     land: GlobalRaster
+    heights: GlobalRaster
     tiles: FineTiles | None = None
 
 
@@ -65,14 +66,18 @@ class Pool:
         return Pool(self.lat[chosen], self.lon[chosen], self.width_km[chosen], self.climate[chosen], self.land[chosen])
 
 
+def climate_shares(koppen: GlobalRaster, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 31): how much of each lattice (n, h, w) of places has each climate."""
+    return shares(koppen.at(lats, lons).astype(np.int64).reshape(len(lats), math.prod(lats.shape[1:])))
+
+
 def describe(world: World, lat: NDArray[np.float64], lon: NDArray[np.float64], width_km: NDArray[np.float64]) -> Pool:
     """Climate and land of square crops, from a lattice over each."""
     climates, lands = [], []
     for at in range(0, max(1, len(lat)), 1024):
         lats, lons = footprints(lat[at : at + 1024], lon[at : at + 1024], width_km[at : at + 1024])
-        flat = (len(lats), LATTICE * LATTICE)
-        climates.append(shares(world.koppen.at(lats, lons).astype(np.int64).reshape(flat)).astype(np.float32))
-        lands.append(world.land.at(lats, lons).reshape(flat).mean(axis=1).astype(np.float32))
+        climates.append(climate_shares(world.koppen, lats, lons).astype(np.float32))
+        lands.append(world.land.at(lats, lons).mean(axis=(1, 2), dtype=np.float64).astype(np.float32))
     return Pool(lat, lon, width_km, np.concatenate(climates), np.concatenate(lands))
 
 
@@ -243,11 +248,15 @@ def merged(pools: Sequence[Pool]) -> Pool:
     return Pool(*(np.concatenate([getattr(item, name) for item in pools]) for name in vars(pools[0])))
 
 
-def tiles_over(pictures: Pool, tile_km: float) -> list[Pool]:
-    """Nine tiles of each picture, in rows from edge to edge: nine pools of the same length; a tile has its picture's labels."""
-    width = np.minimum(pictures.width_km, tile_km)
-    step = 0.5 * (pictures.width_km - width)
-    return [
+TILE_WEIGHTS = (1.0, *(0.25,) * 9)
+"""What the whole picture and each of its nine tiles count for: their areas, as when a layer is looked at."""
+
+
+def tiles_over(pictures: Pool) -> list[Pool]:
+    """Each picture as a whole, and nine tiles half as wide in rows from edge to edge; a tile has its picture's labels."""
+    width = 0.5 * pictures.width_km
+    step = 0.5 * width
+    return [pictures] + [
         Pool(
             *sphere.destination(pictures.lat, pictures.lon, east * step, north * step),
             width_km=width,

@@ -9,6 +9,8 @@ import numpy as np
 import rasterio
 from affine import Affine
 
+from geomm_engine.networks.mobile_stem import MobileStemSettings
+from geomm_engine.networks.scene_tower import SceneTowerSettings
 from geomm_engine.training.chain_config import (
     BandJitter,
     ChainConfig,
@@ -26,6 +28,7 @@ OTHERS = np.array(
     [[0.40, 0.15, -9, -15], [0.02, 0.01, -20, -28], [0.25, 0.30, -4, -11], [0.35, 0.40, -12, -19], [0.60, 0.08, -15, -23]]
 )  # fmt: skip
 WORDS = tuple(COLORS)
+TOWER = SceneTowerSettings(stem=MobileStemSettings((8, 12, 16), (2, 1, 2)), width=16, layers=1, heads=2, gsd_width=8)
 
 
 def layout(height: int = 128, width: int = 160) -> np.ndarray:
@@ -82,7 +85,7 @@ def config(teacher: str, *pairs: RasterPair, steps: int = 40, **changes) -> Chai
         crops=Crops(count=300, factors=(0.75, 1.0), stride=0.5),
         loss=Loss(),
         jitter=BandJitter(),
-        network=Trunk((8, 12, 16), (1, 1)),
+        network=Trunk(False, TOWER),
         probe_words=WORDS,
         label_words={str(at + 1): word for at, word in enumerate(WORDS)},
         threads=1,

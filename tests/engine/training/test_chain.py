@@ -81,7 +81,7 @@ def test_resumed_run_is_bit_equal(folder: Path, pair: RasterPair, tiny_model: st
     for part in ("network", "average"):
         for name, value in one[part].items():
             assert torch.equal(value, two[part][name]), (part, name)
-    assert torch.equal(one["log_scale"], two["log_scale"])
+    assert torch.equal(one["extra"]["log_scale"], two["extra"]["log_scale"])
     assert one["numpy_random"] == two["numpy_random"]
     assert [item["loss"] for item in json.loads(one["history"])] == [
         item["loss"] for item in json.loads(two["history"])

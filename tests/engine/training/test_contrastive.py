@@ -70,7 +70,7 @@ def test_resumed_run_is_bit_equal(folder: Path) -> None:
     for part in ("network", "average"):
         for name, value in one[part].items():
             assert torch.equal(value, two[part][name]), (part, name)
-    assert torch.equal(one["anchors"], two["anchors"])
+    assert torch.equal(one["extra"]["anchors"], two["extra"]["anchors"])
     assert one["numpy_random"] == two["numpy_random"]
     assert [item["loss"] for item in json.loads(one["history"])] == [
         item["loss"] for item in json.loads(two["history"])

@@ -113,8 +113,9 @@ def test_batches_depend_on_seed_and_step_alone(folder: Path) -> None:
         ("steps = 30", "steps = 0", "at least 1"),
         ("px = 16", 'px = "many"', "px"),
         ("std = [0.25, 0.25, 0.25]", "std = [0.25, 0.0, 0.25]", "above 0"),
-        ("depths = [1, 1]", "depths = [1]", "one number more"),
+        ("strides = [2, 2]", "strides = [2]", "equally many"),
         ('mosaics = "drawn"', 'mosaics = "absent"', "one picture YYYYMM.jpg a month"),
+        ("threads = 1", 'threads = 1\nstart = "absent.tflite"', "network to start from"),
     ],
 )
 def test_faulty_run_is_refused_before_it_starts(folder: Path, old: str, new: str, reason: str) -> None:
