@@ -40,4 +40,4 @@ def classes(bridge: Bridge) -> Table:
         for at, word in enumerate(bridge.classes)
         if bridge.class_tiles[at]
     ]
-    return ("class", "tiles", *(way.model for way in ways)), rows
+    return ("class", "tiles", *(way.route.removesuffix(" → words") for way in ways)), rows

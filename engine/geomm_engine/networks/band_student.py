@@ -97,7 +97,9 @@ class BandMix(nn.Module):
         is_there = present.unsqueeze(1)
         weight = torch.softmax(self.preference + (1.0 - is_there) * _ABSENT, dim=2) * is_there
         scaled = (weight * self.scale).to(image.dtype)
-        mixed = torch.matmul(scaled, image.flatten(2)).view(image.shape[0], self.scale.shape[0], image.shape[2], image.shape[3])
+        mixed = torch.matmul(scaled, image.flatten(2)).view(
+            image.shape[0], self.scale.shape[0], image.shape[2], image.shape[3]
+        )
         return mixed + (weight * self.shift).sum(dim=2).unsqueeze(2).unsqueeze(3).to(image.dtype)
 
     @torch.no_grad()

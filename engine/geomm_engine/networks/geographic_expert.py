@@ -57,7 +57,10 @@ class GeographicExpert(nn.Module):
     centres: Tensor
 
     def __init__(self, settings: GeographicSettings, centres: Tensor, basis: Tensor, kappa: float) -> None:
-        """``centres`` (k, 3) unit vectors; ``basis`` (b, k); ``kappa`` is where the learned κ of every centre starts."""
+        """``centres`` (k, 3) unit vectors; ``basis`` (b, k); ``kappa`` is where the learned κ of every centre starts.
+
+        An empty basis gives every centre a logit of its own: so is a network that has its basis multiplied out.
+        """
         super().__init__()
         self.stem = MobileStem(3, settings.stem)
         self.ground = GroundPixel(settings.gsd_width)
@@ -68,7 +71,7 @@ class GeographicExpert(nn.Module):
         self.drop = nn.Dropout(settings.dropout)
         self.register_buffer("centres", centres.float())
         self.register_buffer("basis", basis.float())
-        self.place = nn.Linear(settings.dim, len(basis))
+        self.place = nn.Linear(settings.dim, len(basis) or len(centres))
         self.climate = nn.Linear(settings.dim, CLIMATES)
         self.season = nn.Linear(settings.dim, 2)
         self.abstain = nn.Linear(settings.dim, 1)
@@ -96,8 +99,9 @@ class GeographicExpert(nn.Module):
         vector = self.embed(image, gsd_m)
         features = self.drop(vector)
         plain = self.plain(features) if self.plain is not None else features[:, :0]
+        place = self.place(features).float()
         return ExpertOutput(
-            place=self.place(features).float() @ self.basis,
+            place=place @ self.basis if len(self.basis) else place,
             climate=self.climate(features).float(),
             season=self.season(features).float(),
             abstain=self.abstain(features).float().squeeze(1),

@@ -43,7 +43,7 @@ LARGE_KM = 5000.0
 GUESSES = 5
 """So many ground sizes are tried for a picture that does not say its own."""
 _SLACK = 1.25
-_SMOOTHER = 2.5
+_SMOOTHER = 3.2
 """Pixels may be spread over so many finer ones, along either side: the training pictures' tiles are as smooth."""
 _LOCAL = CRS.from_proj4("+proj=laea +lat_0=0 +lon_0=0 +ellps=WGS84 +units=m")
 

@@ -6,7 +6,7 @@ Methods 001-03 and 001-05: the source documents claim "very close" without a num
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def bridge_report(lessons: Lessons, student: ModelFolder) -> Bridge:
         embed_tiles(student, held),
         every,
     )
-    ways = [teacher, own, *besides(lessons)]
+    ways = [teacher, own, *_by_other_bands(lessons, student), *besides(lessons)]
     labels, classes = held_labels(lessons)
     rows = [row for way in ways for row in _teacher_rows(way, lessons)]
     if classes:
@@ -71,6 +71,20 @@ def bridge_report(lessons: Lessons, student: ModelFolder) -> Bridge:
         class_tiles=tuple(counts),
         rows=tuple(rows),
     )
+
+
+def _by_other_bands(lessons: Lessons, student: ModelFolder) -> list[Way]:
+    """The student with its teacher's own bands hidden, where it has others and may do without those."""
+    others, held = lessons.others, lessons.held
+    if others is None or not student.card.bands_needed:
+        return []
+    present = held.present * others
+    rows = np.flatnonzero(present.sum(axis=1) >= student.card.bands_needed).astype(np.int64)
+    if not len(rows):
+        return []
+    names = ", ".join(band for band, is_other in zip(lessons.bands, others, strict=True) if is_other)
+    blind = replace(held, present=present).subset(rows)
+    return [Way(f"{names} alone → words", student.card.id, embed_tiles(student, blind), rows)]
 
 
 def embed_tiles(student: ModelFolder, tiles: Tiles) -> Vectors:

@@ -99,13 +99,17 @@ class Loss:
 
 @dataclass(frozen=True)
 class BandJitter:
-    """What the student's bands undergo: common and own gain (in octaves), offset, noise; absent bands."""
+    """What the student's bands undergo: common and own gain (in octaves), offset, noise; absent bands.
+
+    ``blind`` of the tiles lose every band that the teacher reads, where there are others: these must learn to speak alone.
+    """
 
     gain: float = 0.15
     own_gain: float = 0.05
     offset: float = 0.01
     noise: float = 0.01
     absent: float = 0.5
+    blind: float = 0.25
     fewest_bands: int = 0
 
 

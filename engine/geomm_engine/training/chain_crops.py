@@ -97,12 +97,23 @@ def held_crops(places: Sequence[Place], tile_px: int, stride: float, most: int) 
     return crops
 
 
-def some_absent(present: Tensor, jitter: BandJitter, random: np.random.Generator) -> Tensor:
-    """Takes bands away from a share of the rows, down to the fewest allowed; (n, band) → (n, band)."""
+def some_absent(
+    present: Tensor, jitter: BandJitter, random: np.random.Generator, others: NDArray[np.float32] | None = None
+) -> Tensor:
+    """Takes bands away from a share of the rows, down to the fewest allowed; (n, band) → (n, band).
+
+    ``others`` (band,) marks the bands that the teacher does not read; some rows keep these alone.
+    """
     bands = present.shape[1]
-    if not 0 < jitter.fewest_bands < bands or jitter.absent <= 0:
+    if not 0 < jitter.fewest_bands < bands:
         return present
     kept = present.clone()
+    if others is not None and jitter.blind > 0:
+        left = present * torch.from_numpy(others)
+        is_blind = torch.from_numpy(random.random(len(present)) < jitter.blind)
+        is_blind &= left.sum(dim=1) >= jitter.fewest_bands
+        kept[is_blind] = left[is_blind]
+        present = kept.clone()
     for row in np.flatnonzero(random.random(len(present)) < jitter.absent):
         there = np.flatnonzero(present[row].numpy())
         if len(there) <= jitter.fewest_bands:

@@ -309,7 +309,7 @@ class Lessons:
             _drawn(tiles, count, random) for tiles, count in zip((self.training, *self.chips), counts, strict=True)
         ]
         images, present, gsd_m, teacher = (torch.cat(items) for items in zip(*parts, strict=True))
-        present = some_absent(present, self.config.jitter, random)
+        present = some_absent(present, self.config.jitter, random, self.others)
         images = jittered(images, self.config.jitter, self._is_optical, random)
         images = self.normalise(images) * present[:, :, None, None]
         return Batch(images, gsd_m, present, teacher)

@@ -235,7 +235,7 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     measured = [
         Measurement(
             "held-out ground",
-            f"{row.tiles} tiles; chance {row.chance:.3g}",
+            f"{row.route}: {row.tiles} tiles; chance {row.chance:.3g}",
             row.metric,
             row.value,
             date,

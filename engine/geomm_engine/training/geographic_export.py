@@ -46,18 +46,21 @@ class ExportedExpert:
 
 
 class Shipped(nn.Module):
-    """The network as the graph has it: places with the prior "anywhere on land" built in."""
-
-    log_land: Tensor
+    """The network as the graph has it: places with the prior "anywhere on land" and the basis multiplied out."""
 
     def __init__(self, network: GeographicExpert, log_land: Tensor) -> None:
         super().__init__()
+        place = nn.Linear(network.place.in_features, network.basis.shape[1])
+        with torch.no_grad():
+            place.weight.copy_(network.basis.T @ network.place.weight)
+            place.bias.copy_(network.place.bias @ network.basis + log_land)
+        network.place = place
+        network.basis = torch.zeros(0)
         self.network = network
-        self.register_buffer("log_land", log_land)
 
     def forward(self, image: Tensor, gsd_m: Tensor) -> tuple[Tensor, ...]:
         found = self.network(image, gsd_m)
-        return found.place + self.log_land, found.climate, found.season, found.abstain, found.embedding
+        return found.place, found.climate, found.season, found.abstain, found.embedding
 
 
 def load_best(config: GeographicConfig, run: RunFolder) -> Shipped:

@@ -15,12 +15,21 @@ from geomm_engine.errors import EngineError
 from geomm_engine.progress import Progress, run
 from geomm_engine.training.chain import (
     chain_loss,
+    new_student,
     retrieval_at_1,
     student_vectors,
     train_chain,
     word_agreement,
 )
-from geomm_engine.training.chain_config import CHAIN_RECIPES, BandJitter, Loss, RasterPair, read_chain_config
+from geomm_engine.training.chain_config import (
+    CHAIN_RECIPES,
+    BandJitter,
+    Crops,
+    Loss,
+    RasterPair,
+    Trunk,
+    read_chain_config,
+)
 from geomm_engine.training.chain_data import Lessons
 from tests.engine.training import chain_scenes as scenes
 
@@ -136,6 +145,27 @@ def test_absent_bands_leave_a_gap_and_no_value(folder: Path, tiny_model: str) ->
     assert kept.min() >= 2
     assert kept.min() < 5
     assert torch.all(batch.images[batch.present == 0] == 0)
+
+
+def test_some_tiles_keep_only_what_the_teacher_does_not_read(folder: Path, tiny_model: str) -> None:
+    path = str(scenes.optical(folder / "cinq.tif", scenes.layout()))
+    jitter = BandJitter(absent=0.0, blind=0.5, fewest_bands=2)
+    lessons = Lessons(scenes.config(tiny_model, RasterPair((path,), (path,)), jitter=jitter), folder)
+    run(lessons.prepare())
+    present = lessons.batch(np.random.default_rng(0)).present.int().tolist()
+    assert {tuple(row) for row in present} == {(1, 1, 1, 1, 1), (0, 0, 0, 1, 1)}
+
+
+def test_a_student_starts_as_the_built_in_tower(folder: Path) -> None:
+    """With its teacher's bands it says its teacher's words before the first step."""
+    path = str(scenes.optical(folder / "cinq.tif", scenes.layout(192, 224)))
+    config = scenes.config("", RasterPair((path,), (path,)), network=Trunk(), crops=Crops(count=40, factors=(1.0,)))
+    lessons = Lessons(config, folder)
+    run(lessons.prepare())
+    student = new_student(lessons).eval()
+    held = lessons.held
+    cosine = (student_vectors(student, lessons, held) * held.teacher).sum(axis=1)
+    assert cosine.min() > 0.97
 
 
 def test_loss_of_a_perfect_student_is_the_least(folder: Path) -> None:
