@@ -50,7 +50,7 @@ def reliability_bins(confidence: NDArray[np.float64], is_right: NDArray[np.bool_
     )
 
 
-def fit_scale(logits: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]]) -> float:
+def fit_scale(logits: Sequence[tuple[NDArray[np.floating], NDArray[np.int64]]]) -> float:
     """The inverse temperature in 1–100 under which the true classes are most likely, every set counting the same.
 
     Args:
@@ -60,12 +60,12 @@ def fit_scale(logits: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]]) -
     return float(max(scales, key=lambda scale: sum(_log_likelihood(cosine, truth, scale) for cosine, truth in logits)))
 
 
-def _log_likelihood(cosine: NDArray[np.float32], truth: NDArray[np.int64], scale: float) -> float:
+def _log_likelihood(cosine: NDArray[np.floating], truth: NDArray[np.int64], scale: float) -> float:
     log_p = _log_softmax(scale * cosine)
     return float(log_p[np.arange(len(truth)), truth].mean())
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float32)
 

@@ -65,19 +65,6 @@ def halves(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDA
     return left, np.setdiff1d(np.arange(len(labels)), left)
 
 
-def _log_likelihood(seen: Seen, scale: float) -> float:
-    logits = scale * seen.cosine
-    logits -= logits.max(axis=1, keepdims=True)
-    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return float(log_p[np.arange(len(seen.labels)), seen.labels].mean())
-
-
-def fit_scale(sets: Sequence[Seen]) -> float:
-    """The inverse temperature in 1–100 under which the true classes are most likely, every set counting the same."""
-    scales = np.geomspace(1.0, 100.0, 400)
-    return float(max(scales, key=lambda scale: sum(_log_likelihood(seen, float(scale)) for seen in sets)))
-
-
 def expected_calibration_error(seen: Seen, scale: float) -> float:
     """ECE of the softmax over the set's class names at this scale."""
     logits = scale * seen.cosine

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from geomm_engine.encoders.card import Measurement
 from geomm_engine.encoders.encoder import ImageEncoder, TextEncoder
 from geomm_engine.evaluation import metrics
+from geomm_engine.evaluation.calibration import fit_scale
 from geomm_engine.training.captions import SHOWS_NOT
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.measure import (
@@ -19,7 +20,6 @@ from geomm_engine.training.measure import (
     embed_pictures,
     expected_calibration_error,
     fit_rejection,
-    fit_scale,
     halves,
 )
 
@@ -46,7 +46,7 @@ def measure(
     """Everything that the card states, through the encoders that users run."""
     sets = [_see(image, text, lessons, place, templates) for place in lessons.measured_places]
     parts = [halves(seen.labels, lessons.config.split_seed) for seen in sets]
-    scale = fit_scale([seen.rows(part[0]) for seen, part in zip(sets, parts, strict=True)])
+    scale = fit_scale([(seen.cosine[part[0]], seen.labels[part[0]]) for seen, part in zip(sets, parts, strict=True)])
     measured: list[Measurement] = []
     sources = [lessons.config.pictures[place] for place in lessons.measured_places]
     for seen, part, source in zip(sets, parts, sources, strict=True):
