@@ -95,10 +95,11 @@ def new_student(lessons: Lessons) -> BandStudent:
             taken = {name: value for name, value in taken.items() if not name.startswith("head.")}
         network.tower.load_state_dict(taken, strict=False)
     radiometry = (origin or lessons.teacher).card.radiometry
+    batch = lessons.whole(lessons.training.subset(rows), slice(None))
     if shown.shape[1] == network.mix.scale.shape[0]:
         mean, std = (torch.tensor(item).view(1, -1, 1, 1) for item in (radiometry.mean, radiometry.std))
-        batch = lessons.whole(lessons.training.subset(rows), slice(None))
         network.mix.resemble(batch.images, batch.present, (torch.from_numpy(shown) - mean) / std)
+    _to_unit_length(network.eval(), batch)
     return network
 
 
@@ -126,6 +127,14 @@ def chain_loss(student: Tensor, teacher: Tensor, words: Tensor, scale: Tensor, w
 
 def _soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
+
+
+@torch.no_grad()
+def _to_unit_length(network: BandStudent, batch: Batch) -> None:
+    """The head gives vectors of length 1 on average: a tower that was only ever asked for directions may give any."""
+    length = network(batch.images, batch.gsd_m, batch.present).norm(dim=1).mean().clamp_min(1e-6)
+    network.tower.head.weight.div_(length)
+    network.tower.head.bias.div_(length)
 
 
 def student_vectors(

@@ -39,7 +39,6 @@ from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
 from geomm_engine.training.mobilenet import read_convolutions
 from geomm_engine.training.place_basis import place_basis
 from geomm_engine.training.places import (
-    TILE_WEIGHTS,
     Batch,
     Lessons,
     Pool,
@@ -194,9 +193,8 @@ class Trainer(Learner[GeographicExpert, Batch, GeographicCheck]):
         """
         with torch.inference_mode():
             seen = [self.average(normalised(self.config, item.images), item.gsd_m) for item in self.validation]
-            weights = torch.tensor(TILE_WEIGHTS) / sum(TILE_WEIGHTS)
             logits, climate, season = (
-                torch.tensordot(weights, torch.stack(items), dims=1)
+                torch.stack(items).mean(dim=0)
                 for items in (
                     [torch.log_softmax(item.place + self.log_land, dim=1) for item in seen],
                     [torch.log_softmax(item.climate, dim=1) for item in seen],

@@ -29,11 +29,12 @@ from geomm_engine.training.geographic import normalised, read_world
 from geomm_engine.training.geographic_config import GeographicConfig, read_geographic_config
 from geomm_engine.training.geographic_report import Views, abstaining, calibrate, measure, view
 from geomm_engine.training.graphs import OPSET, halve_weights
+from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
 
 FILES = {"graph": "expert.onnx", "centres": "centres.npz"}
 LARGEST_DEVIATION = 0.02
-"""Total variation between the places that torch and the graph with halved weights give."""
+"""Total variation between the places that torch and the graph give."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def export_expert(config_file: Path, run_path: Path, folder: Path, *, data: Path
     config = read_geographic_config(config_file)
     world = read_world(replace(config, earth=replace(config.earth, tiles="")), data)
     shipped = load_best(config, RunFolder(run_path))
+    round_weights(shipped)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_graph(shipped, folder / FILES["graph"], px=config.px)
@@ -102,7 +104,7 @@ def export_expert(config_file: Path, run_path: Path, folder: Path, *, data: Path
     found = [*measure(expert, world, config, held_out, "held-out blocks")]
     found += measure(expert, world, config, validation, "validation blocks")
     found += abstaining(expert, world, config)
-    how = "ONNX, weights stored in half precision, against torch; total variation of the places"
+    how = "ONNX against torch, both with weights of one byte; total variation of the places"
     found.append(Measurement("validation blocks", how, "largest deviation", round(deviation, 5), ""))
     date = datetime.now(UTC).date().isoformat()
     measured = tuple(replace(item, date=date) for item in found)

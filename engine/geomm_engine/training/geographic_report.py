@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from geomm_engine import sphere
 from geomm_engine.encoders.card import Measurement
@@ -21,23 +21,14 @@ from geomm_engine.geography.posterior import FLOOR, independent_looks
 from geomm_engine.training.blocks import Part, block_of
 from geomm_engine.training.earth import month_angle
 from geomm_engine.training.geographic_config import GeographicConfig
-from geomm_engine.training.places import TILE_WEIGHTS, Pool, World, draw_pictures, plain_crops, tiles_over
+from geomm_engine.training.places import Pool, World, draw_pictures, plain_crops, tiles_over
 
 Values = NDArray[np.float64]
 GRID_KM = 200.0
 FAR_DEG = 35.0
 SPREADS = (0.3, 0.6, 1.0)
 NEIGHBOURS = 2000
-LOOKS = sum(TILE_WEIGHTS)
 PROTOCOL = "pictures of 300–600 km on land, each as a whole and in nine tiles, monthly mosaics; 95 % intervals by drawing blocks"
-
-
-_WEIGHTS = np.array(TILE_WEIGHTS) / LOOKS
-
-
-def mean_of(tiles: ArrayLike) -> Values:
-    """(tile, …) → (…): the mean over the tiles of a picture, each as its area counts."""
-    return np.asarray(np.tensordot(_WEIGHTS, np.asarray(tiles, np.float64), axes=1))
 
 
 @dataclass(frozen=True)
@@ -87,7 +78,7 @@ def view(world: World, config: GeographicConfig, part: Part, count: int, seed: i
 def see(expert: Expert, views: Views) -> Seen:
     """Every tile through the graph."""
     answers = [expert.answer(images, gsd_m) for images, gsd_m in zip(views.images, views.gsd_m, strict=True)]
-    embedding = mean_of([item.embedding for item in answers])
+    embedding = np.mean([item.embedding for item in answers], axis=0)
     return Seen(
         np.stack([item.log_weights for item in answers]),
         np.stack([item.climate_log_p for item in answers]),
@@ -111,10 +102,10 @@ class Land:
         The tiles' offsets (at most 210 km) are left out: the cells are 200 km wide.
         """
         total = np.zeros((log_weights.shape[1], len(self.points)))
-        for weight, said in zip(_WEIGHTS, log_weights, strict=True):
+        for said in log_weights:
             density = np.exp(said).astype(np.float32) @ self.kernel.T
-            total += weight * np.log((1.0 - FLOOR) * density + FLOOR / (4.0 * math.pi))
-        return total
+            total += np.log((1.0 - FLOOR) * density + FLOOR / (4.0 * math.pi))
+        return total / len(log_weights)
 
     def log_mass(self, careful: Values, looks: float) -> Values:
         """(n, m) log mass of the cells when the tiles count as so many independent looks."""
@@ -151,7 +142,7 @@ def calibrate(expert: Expert, views: Views, world: World) -> tuple[ExpertCalibra
         for temperature in (0.7, 1.0, 1.4, 2.0):
             careful = land.careful(log_softmax(seen.log_weights / temperature))
             for correlation in (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0):
-                mass = land.log_mass(careful, independent_looks(LOOKS, correlation))
+                mass = land.log_mass(careful, independent_looks(len(seen.log_weights), correlation))
                 found.append((-float(mass[rows, truth].mean()), temperature, spread, correlation))
     _, temperature, spread, correlation = min(found)
     climate = seen.climate_log_p
@@ -160,7 +151,9 @@ def calibrate(expert: Expert, views: Views, world: World) -> tuple[ExpertCalibra
         for item in np.geomspace(0.4, 3.0, 26)
     ]
     angle = month_angle(views.month)
-    mean, kappa = season.mean_and_kappa(mean_of(seen.season) * independent_looks(LOOKS, correlation))
+    mean, kappa = season.mean_and_kappa(
+        seen.season.mean(axis=0) * independent_looks(len(seen.log_weights), correlation)
+    )
     seasons = [
         (-float(season.log_von_mises(angle, mean, item * kappa).mean()), item) for item in np.geomspace(0.1, 10.0, 41)
     ]
@@ -174,14 +167,14 @@ def calibrate(expert: Expert, views: Views, world: World) -> tuple[ExpertCalibra
 
 def _climate(log_p: Values, temperature: float = 1.0) -> Values:
     """(n, 31): the mean of the tiles' climates, each tempered."""
-    return mean_of(np.exp(log_softmax(log_p / temperature)))
+    return np.asarray(np.exp(log_softmax(log_p / temperature)).mean(axis=0))
 
 
 def measure(expert: Expert, world: World, config: GeographicConfig, views: Views, where: str) -> list[Measurement]:
     """Place, climate and season of one kind of blocks, and three baselines that know less."""
     seen = see(expert, views)
     land = land_of(expert, world)
-    looks = independent_looks(LOOKS, expert.card.calibration.tile_correlation)
+    looks = independent_looks(len(seen.log_weights), expert.card.calibration.tile_correlation)
     mass = land.log_mass(land.careful(seen.log_weights), looks)
     distance = np.asarray(sphere.distance_km(metrics.best_points(mass, land.points), views.points))
     above = metrics.mass_above(mass, nearest_cell(views.points, land.points))
@@ -206,7 +199,7 @@ def _climate_and_season(seen: Seen, views: Views) -> dict[str, Estimate]:
     log_p = np.log(_climate(seen.climate_log_p) + 1e-12)
     guess = log_p[:, 1:].argmax(axis=1) + 1
     group = koppen.coarse(log_p)[:, 1:].argmax(axis=1) + 1
-    days = season.difference_days(season.mean_and_kappa(mean_of(seen.season))[0], month_angle(views.month))
+    days = season.difference_days(season.mean_and_kappa(seen.season.mean(axis=0))[0], month_angle(views.month))
     far = np.abs(views.pictures.lat) > FAR_DEG
     blocks = views.blocks
     found = {
@@ -249,7 +242,7 @@ def abstaining(expert: Expert, world: World, config: GeographicConfig) -> list[M
         views = view(world, config, Part.HELD_OUT, count, 12, sea=is_sea)
         rows = views.pictures.land < 0.005 if is_sea else views.pictures.land > 0.5
         if rows.any():
-            said = mean_of(see(expert, views).abstain)[rows] > 0.5
+            said = see(expert, views).abstain.mean(axis=0)[rows] > 0.5
             found.append(
                 Measurement("held-out blocks", f"pictures of {name}", "abstained", round(float(said.mean()), 4), "")
             )

@@ -248,10 +248,6 @@ def merged(pools: Sequence[Pool]) -> Pool:
     return Pool(*(np.concatenate([getattr(item, name) for item in pools]) for name in vars(pools[0])))
 
 
-TILE_WEIGHTS = (1.0, *(0.25,) * 9)
-"""What the whole picture and each of its nine tiles count for: their areas, as when a layer is looked at."""
-
-
 def tiles_over(pictures: Pool) -> list[Pool]:
     """Each picture as a whole, and nine tiles half as wide in rows from edge to edge; a tile has its picture's labels."""
     width = 0.5 * pictures.width_km

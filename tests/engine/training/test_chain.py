@@ -166,6 +166,10 @@ def test_a_student_starts_as_the_built_in_tower(folder: Path) -> None:
     held = lessons.held
     cosine = (student_vectors(student, lessons, held) * held.teacher).sum(axis=1)
     assert cosine.min() > 0.97
+    batch = lessons.whole(held, slice(None))
+    with torch.inference_mode():
+        length = student(batch.images, batch.gsd_m, batch.present).norm(dim=1)
+    assert length.mean() == pytest.approx(1.0, abs=0.3)  # so that the squared error starts small
 
 
 def test_loss_of_a_perfect_student_is_the_least(folder: Path) -> None:

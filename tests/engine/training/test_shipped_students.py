@@ -23,7 +23,7 @@ def student(request: pytest.FixtureRequest) -> ModelFolder:
 
 def test_it_is_small_and_whole(student: ModelFolder) -> None:
     assert student.damaged_files() == []
-    assert sum(path.stat().st_size for path in student.path.iterdir()) <= 2_000_000
+    assert sum(path.stat().st_size for path in student.path.iterdir()) <= 4_000_000
     assert len(student.card.bands) == STUDENTS[student.card.id]
 
 
