@@ -37,7 +37,7 @@ from geomm_engine.raster.source import Stack, describe, unreadable
 ROLES = ("red", "green", "blue")
 REFLECTANCE_GAIN = 3.0
 """A reflectance of a third is full brightness, as in the usual true-colour pictures of MODIS and VIIRS."""
-FEWEST_PX = 48
+FEWEST_PX = 24
 MOST_TILES = 25
 LARGE_KM = 5000.0
 GUESSES = 5
