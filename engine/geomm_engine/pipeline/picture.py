@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from geomm_engine.contract import ClassifyParams, ClassifyResult
 from geomm_engine.pipeline.prepare import Prepared, metres, prepare
+from geomm_engine.sensors import is_same_role
 from geomm_engine.writers.figure import LegendRow, draw_class_figure
 
 _LONGEST_PX = 900
 _BRIGHT_PERCENTILES = (1.0, 99.0)
+_COLORS = ("red", "green", "blue")
 
 
 def draw_classes(params: ClassifyParams, result: ClassifyResult, path: Path) -> Path:
@@ -45,12 +47,20 @@ def draw_classes(params: ClassifyParams, result: ClassifyResult, path: Path) -> 
 
 
 def _picture(prepared: Prepared) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8: the bands of the model brightened between percentiles of the layer; nodata pale."""
+    """(h, w, 3) uint8: red, green and blue, or the model's first bands, brightened between percentiles; nodata pale."""
     with prepared.reading() as reader:
         block = reader.overview(_LONGEST_PX)
-    values = prepared.radiometry.apply(block.values)[:3]
+    values = prepared.radiometry.apply(block.values)[_shown_bands(prepared)]
     low, high = np.percentile(values[:, block.valid], _BRIGHT_PERCENTILES) if block.valid.any() else (0.0, 1.0)
     bright = np.clip((values - low) / max(high - low, 1e-6), 0, 1) ** 0.9
     bright[:, ~block.valid] = 0.93
     shown = bright if len(bright) == 3 else np.repeat(bright[:1], 3, axis=0)
     return (np.moveaxis(shown, 0, 2) * 255).astype(np.uint8)
+
+
+def _shown_bands(prepared: Prepared) -> list[int]:
+    """Places among the bands that are read: red, green and blue where they are there, else the first three or the first."""
+    bands = prepared.card.bands
+    roles = [bands[place].role for place in prepared.band_places or range(len(bands))]
+    found = [next((at for at, role in enumerate(roles) if is_same_role(role, wanted)), -1) for wanted in _COLORS]
+    return found if min(found) >= 0 else list(range(min(len(roles), 3)))

@@ -23,6 +23,7 @@ from geomm_engine.encoders.card import (
     CardBand,
     CardFile,
     CardRadiometry,
+    CardScoring,
     Licence,
     Lineage,
     Measurement,
@@ -42,6 +43,7 @@ from geomm_engine.training.chain import load_best, settings_for
 from geomm_engine.training.chain_data import Lessons
 from geomm_engine.training.chain_places import STUDENT_UNITS
 from geomm_engine.training.graphs import check_fidelity, halve_weights
+from geomm_engine.training.measure import Vectors, reject_scores
 from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
 
@@ -218,7 +220,9 @@ def _deviation(network: BandStudent, model: ModelFolder, lessons: Lessons) -> fl
 def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: float) -> Card:
     held = embed_tiles(model, lessons.held)
     sample = np.unique(np.linspace(0, len(lessons.training) - 1, min(_SAMPLED, len(lessons.training))).astype(np.int64))
-    reference = embed_tiles(model, lessons.training.subset(sample)).mean(axis=0)
+    taught = lessons.training.subset(sample)
+    seen = embed_tiles(model, taught)
+    reference = seen.mean(axis=0)
     cosine, chosen = held @ lessons.words.T, lessons.held.teacher @ lessons.words.T
     order = np.argsort(-chosen, axis=1)
     unrelated = np.take_along_axis(cosine, order[:, min(3, order.shape[1] - 1) :], axis=1)
@@ -226,6 +230,7 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
         draft.scoring,
         logit_scale=_scale(cosine, order[:, 0]),
         reference_mean=tuple(round(float(value), 5) for value in reference),
+        reject_threshold=_threshold(draft.scoring, seen, reference, taught.teacher, lessons.words),
         background_similarity_mean=round(float(unrelated.mean()), 4),
         background_similarity_std=round(max(0.01, float(unrelated.std())), 4),
     )
@@ -246,6 +251,15 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     how = "ONNX against torch, both with weights of one byte"
     measured.append(Measurement("held-out tiles", how, "largest cosine deviation", deviation, date))
     return replace(draft, scoring=scoring, measured=tuple(measured), bridge=bridge)
+
+
+def _threshold(scoring: CardScoring, student: Vectors, reference: Vectors, teacher: Vectors, words: Vectors) -> float:
+    """Where the student marks as many of its training tiles unknown, for the probe words, as its teacher does."""
+    if not -1.0 < scoring.reject_threshold < 1.0:
+        return scoring.reject_threshold
+    of_teacher = reject_scores(teacher, words, np.asarray(scoring.reference_mean, np.float32))
+    share = float((of_teacher < scoring.reject_threshold).mean())
+    return round(float(np.quantile(reject_scores(student, words, reference), share)), 3)
 
 
 def _scale(
