@@ -222,15 +222,13 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     sample = np.unique(np.linspace(0, len(lessons.training) - 1, min(_SAMPLED, len(lessons.training))).astype(np.int64))
     taught = lessons.training.subset(sample)
     seen = embed_tiles(model, taught)
-    reference = seen.mean(axis=0)
     cosine, chosen = held @ lessons.words.T, lessons.held.teacher @ lessons.words.T
     order = np.argsort(-chosen, axis=1)
     unrelated = np.take_along_axis(cosine, order[:, min(3, order.shape[1] - 1) :], axis=1)
     scoring = replace(
         draft.scoring,
         logit_scale=_scale(cosine, order[:, 0]),
-        reference_mean=tuple(round(float(value), 5) for value in reference),
-        reject_threshold=_threshold(draft.scoring, seen, reference, taught.teacher, lessons.words),
+        reject_threshold=_threshold(draft.scoring, seen, taught.teacher, lessons.words),
         background_similarity_mean=round(float(unrelated.mean()), 4),
         background_similarity_std=round(max(0.01, float(unrelated.std())), 4),
     )
@@ -253,12 +251,15 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     return replace(draft, scoring=scoring, measured=tuple(measured), bridge=bridge)
 
 
-def _threshold(scoring: CardScoring, student: Vectors, reference: Vectors, teacher: Vectors, words: Vectors) -> float:
-    """Where the student marks as many of its training tiles unknown, for the probe words, as its teacher does."""
+def _threshold(scoring: CardScoring, student: Vectors, teacher: Vectors, words: Vectors) -> float:
+    """Where the student marks as many of its training tiles unknown, for the probe words, as its teacher does.
+
+    Both measure from the teacher's reference mean: the student's own few places would make what they are full of seem strange.
+    """
     if not -1.0 < scoring.reject_threshold < 1.0:
         return scoring.reject_threshold
-    of_teacher = reject_scores(teacher, words, np.asarray(scoring.reference_mean, np.float32))
-    share = float((of_teacher < scoring.reject_threshold).mean())
+    reference = np.asarray(scoring.reference_mean, np.float32)
+    share = float((reject_scores(teacher, words, reference) < scoring.reject_threshold).mean())
     return round(float(np.quantile(reject_scores(student, words, reference), share)), 3)
 
 

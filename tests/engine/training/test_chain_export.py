@@ -45,7 +45,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory, tiny_model: str) -> Path:
     classes = scenes.layout(160, 200)
     path = str(scenes.optical(folder / "cinq.tif", classes))
     pair = RasterPair((path,), (path,), labels=str(scenes.labels(folder / "vérité.tif", classes)))
-    config = scenes.config(tiny_model, pair, steps=60, jitter=BandJitter(absent=0.5, fewest_bands=2))
+    config = scenes.config(tiny_model, pair, steps=120, jitter=BandJitter(absent=0.5, fewest_bands=2))
     lessons = Lessons(config, folder)
     run(train_chain(lessons, folder / "run"))
     exported = export_student(lessons, folder / "run", folder / "student")

@@ -21,8 +21,7 @@ def test_neighbours_share_more_of_the_basis_than_antipodes() -> None:
     alike = unit.T @ unit
     near = np.argsort(-(CENTRES @ CENTRES.T), axis=1)
     rows = np.arange(len(CENTRES))
-    assert alike[rows, near[:, 1]].mean() > 0.6
-    assert alike[rows, near[:, -1]].mean() < 0.2
+    assert alike[rows, near[:, 1]].mean() > alike[rows, near[:, -1]].mean() + 0.5
 
 
 def test_surroundings_tell_climates_apart() -> None:
