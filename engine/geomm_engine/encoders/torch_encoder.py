@@ -36,7 +36,7 @@ def load_image_tower(folder: ModelFolder) -> nn.Module:
         return load_published_tower(folder)
     if card.architecture.name != ARCHITECTURE:
         raise _invalid(folder, f"its architecture “{card.architecture.name}” is none that GeoMM builds")
-    return load_scene_tower(folder)[0]
+    return load_scene_tower(folder)
 
 
 def has_scene_tower(folder: ModelFolder) -> bool:
@@ -44,20 +44,31 @@ def has_scene_tower(folder: ModelFolder) -> bool:
     return folder.card.architecture.name == ARCHITECTURE and folder.has_file("weights")
 
 
-def load_scene_tower(folder: ModelFolder) -> tuple[SceneTower, SceneTowerSettings]:
-    """The image tower of a model of this project's own architecture, and what it is built by.
+def scene_tower_settings(folder: ModelFolder) -> SceneTowerSettings:
+    """What the image tower of such a model is built by; reads the card alone.
+
+    Raises:
+        ModelError: the card does not say it.
+    """
+    try:
+        return decode(TwoTowersSettings, settings_of(folder.card), "architecture").image
+    except (ContractError, ValueError) as problem:
+        raise _invalid(folder, f"its architecture cannot be read: {problem}") from problem
+
+
+def load_scene_tower(folder: ModelFolder) -> SceneTower:
+    """The image tower of a model of this project's own architecture.
 
     Raises:
         ModelError: the weights are absent or do not fit the card.
     """
     path = folder.file("weights")
+    tower = SceneTower(scene_tower_settings(folder))
     try:
-        settings = decode(TwoTowersSettings, settings_of(folder.card), "architecture").image
-        tower = SceneTower(settings)
         tower.load_state_dict(_unpacked(load_file(path)))
-    except (ContractError, SafetensorError, RuntimeError, ValueError) as problem:
+    except (SafetensorError, RuntimeError, ValueError) as problem:
         raise _invalid(folder, f"{path.name} cannot be used: {problem}") from problem
-    return tower.eval().requires_grad_(False), settings
+    return tower.eval().requires_grad_(False)
 
 
 def _unpacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:

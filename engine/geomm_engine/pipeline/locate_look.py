@@ -92,9 +92,8 @@ class Locator:
                 "No part of the extent holds enough data to be looked at.",
                 "Check the nodata value in the layer's properties, or choose another area or layer.",
             )
-        weight = np.array(
-            [tile.valid_share for tile in filled]
-        )  # a tile counts as much as the whole: better on validation
+        # A tile counts as much as the whole picture: that was better on the validation blocks.
+        weight = np.array([tile.valid_share for tile in filled])
         answer = self._ask(filled)
         trust = weight * np.clip(1.0 - answer.abstain / LOST, 0.0, 1.0)
         correlation = self.expert.card.calibration.tile_correlation

@@ -22,7 +22,7 @@ from torch.nn import functional
 from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.encoders.card import ModelFolder
 from geomm_engine.encoders.registry import find_model
-from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower
+from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower, scene_tower_settings
 from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.band_student import BandStudent, BandStudentSettings
 from geomm_engine.progress import Job
@@ -73,7 +73,7 @@ def settings_for(lessons: Lessons) -> BandStudentSettings:
         tuple((value - mean) / std for mean, std in zip(radiometry.mean, radiometry.std, strict=True))
         for value in (0.0, 1.0)
     )
-    settings = replace(load_scene_tower(origin)[1], dim=lessons.dim)
+    settings = replace(scene_tower_settings(origin), dim=lessons.dim)
     return BandStudentSettings(lessons.codes, settings, lowest, highest)
 
 
@@ -90,7 +90,7 @@ def new_student(lessons: Lessons) -> BandStudent:
     origin = origin_of(lessons)
     rows, shown = lessons.compared
     if origin is not None:
-        taken = load_scene_tower(origin)[0].state_dict()
+        taken = load_scene_tower(origin).state_dict()
         if origin.card.space_id != lessons.teacher.card.space_id:  # its own head, for vectors of another space
             taken = {name: value for name, value in taken.items() if not name.startswith("head.")}
         network.tower.load_state_dict(taken, strict=False)

@@ -118,8 +118,6 @@ class Lessons:
         self.codes = tuple(code_of(role_of(band) or band, wavelength_of(role_of(band) or band)) for band in self.bands)
         self._is_optical = np.array([quantity_of(role_of(band) or band) == "reflectance" for band in self.bands])
         self.places: list[Place] = []
-        self._looked_at: set[int] = set()
-        self._pictures: list[NDArray[np.float32]] = []
         self.mean = torch.zeros(1, len(self.bands), 1, 1)
         self.std = torch.ones(1, len(self.bands), 1, 1)
         self.words = probe_vectors(self.teacher, config.probe_words)
@@ -164,10 +162,8 @@ class Lessons:
         crops = self._training_crops(round(config.crops.count * (1 - chips_share)), random)
         _check_enough(crops, held, self.places, self.tile_px)
         watch = Stopwatch("teach", len(crops) + len(held) + sum(item.count for item in config.chips))
-        self._looked_at = set(np.linspace(0, len(crops) - 1, _COMPARED).astype(int).tolist())
         training = yield from self._taught(crops, watch)
-        self.compared = np.array(sorted(self._looked_at)), np.stack(self._pictures)
-        self._looked_at = set()
+        self.compared = self._shown_to_the_teacher(crops)
         self.held = yield from self._taught(held, watch)
         self.training = training
         self._find_normalisation()
@@ -216,9 +212,7 @@ class Lessons:
             for number, crop in enumerate(part, at):
                 place = self.places[crop.place]
                 student[number] = turned(cut_from(place.student, place.valid, crop.window, self.tile_px), crop.turn)
-                seen.append(turned(cut_from(place.teacher, place.valid, crop.window, self.tile_px), crop.turn))
-                if number in self._looked_at:
-                    self._pictures.append(seen[-1])
+                seen.append(self._teachers_view(crop))
             images = np.stack(seen)
             for value in np.unique(gsd_m[at : at + len(part)]):
                 rows = np.flatnonzero(gsd_m[at : at + len(part)] == value)
@@ -235,6 +229,16 @@ class Lessons:
             np.array(windows, dtype=np.float64).reshape(-1, 4),
             np.array([crop.block for crop in crops], dtype=np.int64),
         )
+
+    def _teachers_view(self, crop: Crop) -> NDArray[np.float32]:
+        """(band, px, px) display values."""
+        place = self.places[crop.place]
+        return turned(cut_from(place.teacher, place.valid, crop.window, self.tile_px), crop.turn)
+
+    def _shown_to_the_teacher(self, crops: Sequence[Crop]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows of some crops, evenly through all, and what the teacher sees of them."""
+        rows = np.unique(np.linspace(0, len(crops) - 1, _COMPARED).astype(np.int64))
+        return rows, np.stack([self._teachers_view(crops[row]) for row in rows])
 
     def _find_normalisation(self) -> None:
         """Mean and spread of each band over the training tiles that have it, rounded as the card will state them."""
