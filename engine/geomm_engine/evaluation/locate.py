@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from geomm_engine.contract import Area, ErrorCode, RasterSource, encode
 from geomm_engine.errors import EngineError
 from geomm_engine.evaluation import locate_metrics as metrics
+from geomm_engine.evaluation.locate_answers import Answers, answers_of
 from geomm_engine.evaluation.locate_metrics import Estimate
 from geomm_engine.evaluation.locate_points import Point, read_climates, read_points, true_climates
 from geomm_engine.geography import atlas, koppen, season
@@ -56,15 +57,6 @@ class LocateReport:
     curve_shares: tuple[float, ...]
     methods: tuple[MethodReport, ...]
     unreadable: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """What was said of n pictures: guesses (n, 3), mass above the truth and share of land above it (n,)."""
-
-    guess: Values
-    above: Values
-    land_share: Values
 
 
 def evaluate_locate(
@@ -164,28 +156,11 @@ def _blocks(points: list[Point]) -> NDArray[np.int64]:
     return np.asarray(36 * rows + cols, dtype=np.int64)
 
 
-def _answers(posteriors: list[Posterior], points: list[Point]) -> _Answers:
-    guess, above, share = [], [], []
-    for posterior, point in zip(posteriors, points, strict=True):
-        guess.append(unit_vectors(*posterior.best()))
-        cell = _land_cell(posterior.prior, point)
-        own = posterior.log_density[cell]
-        is_above = posterior.log_density > own
-        above.append(posterior.mass[is_above].sum() + 0.5 * posterior.mass[cell])
-        share.append(posterior.prior[posterior.log_density >= own].sum() / posterior.prior.sum())
-    return _Answers(np.stack(guess), np.array(above), np.array(share))
+def _answers(posteriors: list[Posterior], points: list[Point]) -> Answers:
+    return answers_of(posteriors, np.array([item.lat for item in points]), np.array([item.lon for item in points]))
 
 
-def _land_cell(prior: Values, point: Point) -> int:
-    """The cell of a point, or the nearest one that the prior allows."""
-    cell = int(world_grid().cell_of(point.lat, point.lon))
-    if prior[cell] > 0:
-        return cell
-    allowed = np.flatnonzero(prior > 0)
-    return int(allowed[np.argmax(world_grid().centres()[allowed] @ unit_vectors(point.lat, point.lon))])
-
-
-def _curve(answers: _Answers, shares: Values) -> tuple[float, ...]:
+def _curve(answers: Answers, shares: Values) -> tuple[float, ...]:
     return tuple(float(value) for value in metrics.recall_by_area(answers.land_share, shares))
 
 
@@ -193,7 +168,7 @@ def _distances(guess: Values, truth: Values, blocks: NDArray[np.int64]) -> dict[
     return metrics.place_scores(np.asarray(distance_km(guess, truth), dtype=np.float64), blocks)
 
 
-def _scores(answers: _Answers, truth: Values, blocks: NDArray[np.int64]) -> dict[str, Estimate]:
+def _scores(answers: Answers, truth: Values, blocks: NDArray[np.int64]) -> dict[str, Estimate]:
     away = np.asarray(distance_km(answers.guess, truth), dtype=np.float64)
     return metrics.place_scores(away, blocks, answers.above)
 

@@ -1,7 +1,8 @@
 """Runs a geographic expert: pictures in, distributions over places, climates and the year out. Reads no raster.
 
 The graph takes ``image`` (n, 3, h, w), normalised, and ``gsd_m`` (n,); it gives ``place`` (n, k) and ``climate`` (n, 31)
-logits, ``season`` (n, 2), the ``abstain`` (n,) logit and ``embedding`` (n, dim), which is of unit length.
+logits, ``season`` (n, 2), the ``abstain`` (n,) logit and ``embedding`` (n, dim), which is of unit length. An expert that
+holds maps of the world also draws those of the picture: ``land`` (n, 16, 16) and ``climates`` (n, 31, 8, 8), logits.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from geomm_engine.contract import ErrorCode
 from geomm_engine.encoders.onnx_encoder import processor_count
 from geomm_engine.errors import ModelError
+from geomm_engine.geography import atlas
 from geomm_engine.geography.expert_card import ExpertCard, ExpertFolder, find_expert
+from geomm_engine.geography.koppen import CLIMATES
+from geomm_engine.geography.map_match import WorldMaps
 from geomm_engine.geography.mixture import Mixture, log_softmax
 
 Values = NDArray[np.float64]
 OUTPUTS = ("place", "climate", "season", "abstain", "embedding")
+DRAWN = ("land", "climates")
 VALID_SHARE = 0.5
 _BATCH = 32
 
@@ -30,7 +35,8 @@ class ExpertAnswer:
 
     ``log_weights`` (n, k): log-softmax over the expert's centres; ``climate_log_p`` (n, 31), in the order of
     ``koppen.CLIMATES``; ``season`` (n, 2): κ (cos μ, sin μ) of a von Mises over the year; ``abstain`` (n,): probability
-    that the picture shows too little to be placed (sea, no data); ``embedding`` (n, dim), unit length.
+    that the picture shows too little to be placed (sea, no data); ``embedding`` (n, dim), unit length. ``land`` (n, 16, 16)
+    shares and ``climates`` (n, 31, 8, 8) probabilities are the picture's own map, of no squares without maps of the world.
     """
 
     log_weights: Values
@@ -38,6 +44,8 @@ class ExpertAnswer:
     season: Values
     abstain: Values
     embedding: NDArray[np.float32]
+    land: Values
+    climates: Values
 
 
 class Expert:
@@ -51,7 +59,9 @@ class Expert:
         """
         self.folder = folder
         self.centres, self.kappa = _centres(folder)
-        self._session = _session(folder)
+        self.maps = _maps(folder)
+        self._outputs = OUTPUTS if self.maps is None else (*OUTPUTS, *DRAWN)
+        self._session = _session(folder, self._outputs)
         self._mean = np.asarray(folder.card.mean, np.float32)[:, None, None]
         self._std = np.asarray(folder.card.std, np.float32)[:, None, None]
 
@@ -81,7 +91,10 @@ class Expert:
         parts = [self._run(normal[at : at + _BATCH], ground[at : at + _BATCH]) for at in starts]
         if not parts:
             return self._empty()
-        place, climate, season, abstain, embedding = (np.concatenate(items) for items in zip(*parts, strict=True))
+        place, climate, season, abstain, embedding, *drawn = (
+            np.concatenate(items) for items in zip(*parts, strict=True)
+        )
+        land, climates = drawn or (np.empty((count, 0, 0)), np.empty((count, 31, 0, 0)))
         calibration = self.card.calibration
         unsure = 1.0 / (1.0 + np.exp(-np.clip(abstain.astype(np.float64), -60.0, 60.0)))
         return ExpertAnswer(
@@ -90,6 +103,8 @@ class Expert:
             season=season.astype(np.float64) * calibration.season_scale,
             abstain=np.where(known.mean(axis=(1, 2)) < VALID_SHARE, 1.0, unsure),
             embedding=embedding,
+            land=1.0 / (1.0 + np.exp(-np.clip(land.astype(np.float64), -60.0, 60.0))),
+            climates=np.exp(np.moveaxis(log_softmax(np.moveaxis(climates, 1, -1)), -1, 1)),
         )
 
     def mixture(self, log_weights: NDArray[np.floating]) -> Mixture:
@@ -98,7 +113,7 @@ class Expert:
 
     def _run(self, images: NDArray[np.float32], gsd_m: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         try:
-            return list(self._session.run(list(OUTPUTS), {"image": images, "gsd_m": np.ascontiguousarray(gsd_m)}))
+            return list(self._session.run(list(self._outputs), {"image": images, "gsd_m": np.ascontiguousarray(gsd_m)}))
         except Exception as problem:
             raise ModelError(
                 ErrorCode.INTERNAL, f"The geographic expert failed: {problem}.", "Try a smaller area, or report this."
@@ -111,6 +126,8 @@ class Expert:
             np.empty((0, 2)),
             np.empty(0),
             np.empty((0, self.card.dim), np.float32),
+            np.empty((0, 0, 0)),
+            np.empty((0, 31, 0, 0)),
         )
 
 
@@ -146,7 +163,22 @@ def _centres(folder: ExpertFolder) -> tuple[Values, Values]:
     return centres / np.linalg.norm(centres, axis=1, keepdims=True), kappa
 
 
-def _session(folder: ExpertFolder) -> onnxruntime.InferenceSession:
+def _maps(folder: ExpertFolder) -> WorldMaps | None:
+    """The maps of the world that an expert holds, or None: percent of land and climates in quarter degrees."""
+    if not folder.card.has_maps:
+        return None
+    path = folder.file("maps")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            land, climate = stored["land"], stored["climate"]
+    except (OSError, ValueError, KeyError) as problem:
+        raise _damaged(folder, f"{path} cannot be read: {problem}") from problem
+    if {land.shape, climate.shape} != {atlas.SHAPE_YX} or climate.max() >= len(CLIMATES):
+        raise _damaged(folder, f"{path} does not hold maps in quarter degrees")
+    return WorldMaps((land / np.float32(100)).astype(np.float32), climate.astype(np.uint8))
+
+
+def _session(folder: ExpertFolder, outputs: tuple[str, ...]) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = processor_count()
     options.log_severity_level = 3
@@ -156,7 +188,7 @@ def _session(folder: ExpertFolder) -> onnxruntime.InferenceSession:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as problem:
         raise _damaged(folder, f"the graph {path} cannot be loaded: {problem}") from problem
-    missing = set(OUTPUTS) - {item.name for item in session.get_outputs()}
+    missing = set(outputs) - {item.name for item in session.get_outputs()}
     if missing:
         raise _damaged(folder, f"the graph {path} gives no {', '.join(sorted(missing))}")
     return session

@@ -27,12 +27,17 @@ class ExpertCalibration:
     """What validation blocks taught: temperatures of places and climates, a factor on the season's vector.
 
     ``tile_correlation`` is ρ of the pool: n tiles of one extent count as n / (1 + (n − 1) ρ) independent looks.
+    ``land_weight`` and ``climate_weight`` are how much the maps' word counts (:class:`map_match.Weights`);
+    ``climate_by_place`` is the share of the climate's answer that is read from the map where the picture seems to lie.
     """
 
     place_temperature: float = 1.0
     climate_temperature: float = 1.0
     season_scale: float = 1.0
     tile_correlation: float = 0.5
+    land_weight: float = 0.0
+    climate_weight: float = 0.0
+    climate_by_place: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,11 @@ class ExpertCard:
     training: Training
     measured: tuple[Measurement, ...]
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether it holds maps of the world to find a picture's own map on."""
+        return any(item.role == "maps" for item in self.files)
+
 
 @dataclass(frozen=True)
 class ExpertFolder:
@@ -74,7 +84,7 @@ class ExpertFolder:
     is_builtin: bool = False
 
     def file(self, role: str) -> Path:
-        """The path of the file with this role: "graph" or "centres".
+        """The path of the file with this role: "graph", "centres" or "maps".
 
         Raises:
             ModelError: the card names none, or the file is absent or of another size.

@@ -105,17 +105,20 @@ def pool(
     total = float(confidence.sum())
     if total <= 0:
         return np.zeros(log_density.shape[1])
-    lat, lon = world_grid().centres_lat_lon()
     uniform = math.log(floor / (4.0 * math.pi))
     pooled = np.zeros(log_density.shape[1])
     for said, trust, (east, north) in zip(log_density, confidence, offsets_km, strict=True):
         if trust <= 0:
             continue
-        careful = np.logaddexp(said + math.log1p(-floor), uniform)
-        if math.hypot(east, north) > SPACING_KM / 4:
-            careful = interpolate(careful, *destination(lat, lon, east, north))
-        pooled += trust * careful
+        pooled += trust * moved(np.logaddexp(said + math.log1p(-floor), uniform), east, north)
     return pooled / total * independent_looks(total, correlation)
+
+
+def moved(values: Values, east_km: float, north_km: float) -> Values:
+    """(cell,) values of a picture's middle from those of a tile that lies at this offset in it."""
+    if math.hypot(east_km, north_km) <= SPACING_KM / 4:
+        return values
+    return interpolate(values, *destination(*world_grid().centres_lat_lon(), east_km, north_km))
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,15 @@ class MobileStem(nn.Module):
             image = block(image)
         return image
 
+    def scales(self, image: Tensor, blocks: Sequence[int]) -> list[Tensor]:
+        """What comes out of some of the blocks, the last of them included."""
+        found = []
+        for at, block in enumerate(self.blocks):
+            image = block(image)
+            if at in blocks:
+                found.append(image)
+        return found
+
     @property
     def convolutions(self) -> list[ConvNorm]:
         """Every convolution with its norm, from the image on."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import RasterError
 from geomm_engine.geography.expert import Expert, ExpertAnswer
-from geomm_engine.geography.posterior import independent_looks, pool
+from geomm_engine.geography.map_match import Weights, WorldMaps
+from geomm_engine.geography.posterior import independent_looks, moved, pool, world_points
 from geomm_engine.geography.world_density import WorldDensity
 from geomm_engine.pipeline import locate_tiles
 from geomm_engine.pipeline.locate_sampling import Tile, read_tile
@@ -94,19 +95,23 @@ class Locator:
             )
         # A tile counts as much as the whole picture: that was better on the validation blocks.
         weight = np.array([tile.valid_share for tile in filled])
-        answer = self._ask(filled)
+        answer = self.ask(filled)
         trust = weight * np.clip(1.0 - answer.abstain / LOST, 0.0, 1.0)
-        correlation = self.expert.card.calibration.tile_correlation
-        log_density = pool(
-            self._world.log_density(answer.log_weights), trust, np.array([tile.offset_km for tile in filled]),
-            correlation=correlation,
-        )  # fmt: skip
+        calibration = self.expert.card.calibration
+        correlation = calibration.tile_correlation
+        log_density = self.pooled(filled, answer, trust, correlation)
+        climate = (weight / weight.sum()) @ np.exp(answer.climate_log_p)
+        maps = self.expert.maps
+        weights = Weights(calibration.land_weight, calibration.climate_weight)
+        if maps is not None and trust.sum() > 0 and weights.are_any:
+            log_density = log_density + self._on_maps(maps, filled, answer, weights)
+            climate = climate + calibration.climate_by_place * (maps.climate_where(log_density) - climate)
         share = trust if trust.sum() > 0 else weight
         share = share / share.sum()
         embedding = share @ answer.embedding.astype(np.float64)
         return Sight(
             log_density=log_density,
-            climate=(weight / weight.sum()) @ np.exp(answer.climate_log_p),
+            climate=climate,
             season=share @ answer.season * independent_looks(float(trust.sum()), correlation),
             abstain=float(weight @ answer.abstain / weight.sum()),
             embedding=embedding / max(float(np.linalg.norm(embedding)), 1e-12),
@@ -115,7 +120,23 @@ class Locator:
             scales=tuple(dict.fromkeys(tile.scale for tile in filled)),
         )
 
-    def _ask(self, tiles: Sequence[Tile]) -> ExpertAnswer:
+    def pooled(self, tiles: Sequence[Tile], answer: ExpertAnswer, trust: Values, correlation: float) -> Values:
+        """(cell,) what the tiles say of the picture's middle, without any map."""
+        offsets_km = np.array([tile.offset_km for tile in tiles])
+        return pool(self._world.log_density(answer.log_weights), trust, offsets_km, correlation=correlation)
+
+    def _on_maps(self, maps: WorldMaps, tiles: Sequence[Tile], answer: ExpertAnswer, weights: Weights) -> Values:
+        """(cell,) where the largest tiles fit the maps. Tiles that overlap share their word."""
+        widest = max(tile.scale.tile_km for tile in tiles)
+        rows = [at for at, tile in enumerate(tiles) if tile.scale.tile_km == widest]
+        spans_km = np.ptp([tiles[at].offset_km for at in rows], axis=0) + widest
+        total = np.zeros(len(world_points()))
+        for at in rows:
+            fits = maps.log_likelihood(answer.land[at], answer.climates[at], widest, weights)
+            total += moved(fits, *tiles[at].offset_km)
+        return total * min(1.0, float(spans_km.prod()) / (len(rows) * widest**2))
+
+    def ask(self, tiles: Sequence[Tile]) -> ExpertAnswer:
         """Tiles of one size at a time, in the order given."""
         parts: list[tuple[list[int], ExpertAnswer]] = []
         for px in sorted({tile.scale.tile_px for tile in tiles}):
@@ -126,6 +147,6 @@ class Locator:
         order = np.argsort(np.concatenate([places for places, _ in parts]))
         joined = (
             np.concatenate([getattr(answer, name) for _, answer in parts])[order]
-            for name in ("log_weights", "climate_log_p", "season", "abstain", "embedding")
+            for name in (item.name for item in fields(ExpertAnswer))
         )
         return ExpertAnswer(*joined)

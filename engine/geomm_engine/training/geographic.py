@@ -182,6 +182,10 @@ class Trainer(Learner[GeographicExpert, Batch, GeographicCheck]):
         loss = loss + weights.climate * masked_mean(climate_loss(found.climate, batch.climate.to(on)), is_seen)
         loss = loss + weights.season * masked_mean(season_loss(found.season, angle), is_dated)
         loss = loss + weights.abstain * masked_mean(abstain, torch.ones_like(abstain))
+        land = nn.functional.binary_cross_entropy_with_logits(found.land, batch.land.to(on), reduction="none")
+        loss = loss + weights.land * masked_mean(land.mean(dim=(1, 2)), is_seen)
+        drawn = -torch.log_softmax(found.climates, dim=1).gather(1, batch.climates.to(on))
+        loss = loss + weights.climates * masked_mean(drawn.mean(dim=(1, 2, 3)), is_seen)
         if found.plain.shape[1]:
             loss = loss + masked_mean(plain_loss(found.plain, points, angle), is_dated)
         return loss

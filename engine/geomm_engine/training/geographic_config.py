@@ -31,6 +31,8 @@ class LossWeights:
     climate: float = 1.0
     season: float = 0.7
     abstain: float = 0.3
+    land: float = 1.0
+    climates: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from geomm_engine.contract import ErrorCode
 from geomm_engine.encoders.card import CardFile, Licence, Measurement, Training, file_sha256
 from geomm_engine.errors import EngineError, ModelError, writing
-from geomm_engine.geography.expert import OUTPUTS, Expert
+from geomm_engine.geography import atlas
+from geomm_engine.geography.expert import DRAWN, OUTPUTS, Expert
 from geomm_engine.geography.expert_card import (
     KIND,
     ExpertCalibration,
@@ -23,17 +24,22 @@ from geomm_engine.geography.expert_card import (
     read_expert_card,
     write_expert_card,
 )
+from geomm_engine.geography.koppen import SEA
 from geomm_engine.networks.geographic_expert import GeographicExpert
 from geomm_engine.training.blocks import Part
 from geomm_engine.training.geographic import normalised, read_world
+from geomm_engine.training.geographic_calibration import calibrate, calibrate_maps
 from geomm_engine.training.geographic_config import GeographicConfig, read_geographic_config
-from geomm_engine.training.geographic_report import Views, abstaining, calibrate, measure, view
+from geomm_engine.training.geographic_report import abstaining, measure
+from geomm_engine.training.geographic_views import Views, view
 from geomm_engine.training.graphs import OPSET, halve_weights
+from geomm_engine.training.places import World
 from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
 
-FILES = {"graph": "expert.onnx", "centres": "centres.npz"}
+FILES = {"graph": "expert.onnx", "centres": "centres.npz", "maps": "maps.npz"}
 LARGEST_DEVIATION = 0.02
+_SAMPLES = 5
 """Total variation between the places that torch and the graph give."""
 
 
@@ -61,7 +67,7 @@ class Shipped(nn.Module):
 
     def forward(self, image: Tensor, gsd_m: Tensor) -> tuple[Tensor, ...]:
         found = self.network(image, gsd_m)
-        return found.place, found.climate, found.season, found.abstain, found.embedding
+        return tuple(getattr(found, name) for name in (*OUTPUTS, *DRAWN))
 
 
 def load_best(config: GeographicConfig, run: RunFolder) -> Shipped:
@@ -94,15 +100,17 @@ def export_expert(config_file: Path, run_path: Path, folder: Path, *, data: Path
     write_graph(shipped, folder / FILES["graph"], px=config.px)
     kappa: NDArray[np.floating] = shipped.network.kappa.numpy()
     write_centres(shipped, kappa, folder)
+    write_maps(world, folder)
     expert = _write_card(config, folder, ExpertCalibration(), len(kappa), ())
     validation = view(world, config, Part.VALIDATION, config.validation, 5)
     deviation = check_fidelity(shipped, expert, config, validation)
     calibration, spread = calibrate(expert, validation, world)
     write_centres(shipped, kappa * spread, folder)
     expert = _write_card(config, folder, calibration, len(kappa), ())
+    calibration = calibrate_maps(expert, validation)
+    expert = _write_card(config, folder, calibration, len(kappa), ())
     held_out = view(world, config, Part.HELD_OUT, config.held_out, 7)
-    found = [*measure(expert, world, config, held_out, "held-out blocks")]
-    found += measure(expert, world, config, validation, "validation blocks")
+    found = measure(expert, world, config, held_out, "held-out blocks")
     found += abstaining(expert, world, config)
     how = "ONNX against torch, both with weights of one byte; total variation of the places"
     found.append(Measurement("validation blocks", how, "largest deviation", round(deviation, 5), ""))
@@ -116,7 +124,7 @@ def write_graph(shipped: Shipped, path: Path, *, px: int) -> None:
     """``image`` (n, 3, h, w) normalised and ``gsd_m`` (n,) → the outputs of an expert; n, h and w are free."""
     inputs = (torch.zeros(2, 3, px, px), torch.full((2,), 5000.0))
     axes: dict[str, dict[int, str]] = {"image": {0: "n", 2: "h", 3: "w"}, "gsd_m": {0: "n"}}
-    axes |= {name: {0: "n"} for name in OUTPUTS}
+    axes |= {name: {0: "n"} for name in (*OUTPUTS, *DRAWN)}
     with writing(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -124,7 +132,7 @@ def write_graph(shipped: Shipped, path: Path, *, px: int) -> None:
             inputs,
             str(path),
             input_names=["image", "gsd_m"],
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS, *DRAWN],
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
@@ -138,6 +146,22 @@ def write_centres(shipped: Shipped, kappa: NDArray[np.floating], folder: Path) -
         np.savez_compressed(
             folder / FILES["centres"], centres=shipped.network.centres.numpy(), kappa=kappa.astype(np.float32)
         )
+
+
+def write_maps(world: World, folder: Path) -> None:
+    """``maps.npz``: percent of land and the climate, uint8, in the quarter degrees of :mod:`atlas`, north up."""
+    lat, lon = atlas.pixel_centres()
+    at = (np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5
+    share = np.zeros(atlas.SHAPE_YX)
+    for north in at:
+        for east in at:
+            is_land = world.land.at(lat[:, None] + atlas.STEP_DEG * north, lon[None] + atlas.STEP_DEG * east)
+            share += is_land.astype(np.float64)
+    share /= _SAMPLES**2
+    climate = np.where(share >= 0.5, world.koppen.at(lat[:, None], lon[None]), SEA)
+    with writing(folder):
+        percent = np.rint(100 * share).astype(np.uint8)
+        np.savez_compressed(folder / FILES["maps"], land=percent, climate=climate.astype(np.uint8))
 
 
 def check_fidelity(shipped: Shipped, expert: Expert, config: GeographicConfig, views: Views) -> float:

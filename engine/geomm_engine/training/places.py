@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
+from torch.nn import functional
 
 from geomm_engine import sphere
-from geomm_engine.geography.koppen import GlobalRaster, shares
+from geomm_engine.geography.koppen import SEA, GlobalRaster, shares
+from geomm_engine.networks.geographic_expert import CLIMATE_SQUARES, LAND_SQUARES
 from geomm_engine.training.blocks import Part, footprints, is_free, part_of
 from geomm_engine.training.earth import TILE_MONTH, FineTiles, Mosaics, month_angle
 
@@ -134,7 +136,11 @@ class ColorJitter:
 
 @dataclass(frozen=True)
 class Batch:
-    """``images`` (n, 3, px, px) display values 0–1; ``points`` (n, 3); ``angle`` (n,) of the year; the rest are 0 or 1."""
+    """``images`` (n, 3, px, px) display values 0–1; ``points`` (n, 3); ``angle`` (n,) of the year; ``is_…`` are 0 or 1.
+
+    Of the squares of each picture, empty unless asked for: ``land`` (n, 16, 16) the share of land, ``climates`` (n, s, 8, 8)
+    the numbers of the climates at s places in each.
+    """
 
     images: Tensor
     gsd_m: Tensor
@@ -144,6 +150,8 @@ class Batch:
     is_seen: Tensor
     is_land: Tensor
     is_dated: Tensor
+    land: Tensor = field(default_factory=lambda: torch.zeros(0))
+    climates: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -174,8 +182,25 @@ class Lessons:
             pixels, pool = np.concatenate([pixels, finer]), merged([pool, other])
             month = np.concatenate([month, np.full(fine, TILE_MONTH)])
             dated[len(rows) :] = 0
-        images, is_blank = _jittered(pixels, self.jitter, random)
-        return to_batch(images, pool, month, self.px, dated=dated, blank=is_blank)
+        images, is_blank, is_mirrored = _jittered(pixels, self.jitter, random)
+        known = to_batch(images, pool, month, self.px, dated=dated, blank=is_blank)
+        land, climates = ground_squares(self.world, pool, is_mirrored)
+        return replace(known, land=land, climates=climates)
+
+
+def ground_squares(world: World, pool: Pool, is_mirrored: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    """(n, 16, 16) shares of land and (n, 16, 8, 8) climates in the squares of each crop, some of them east side west."""
+    side = 2 * LAND_SQUARES
+    at = pool.width_km[:, None] * ((np.arange(side) + 0.5) / side - 0.5)
+    east, north = np.broadcast_arrays(at[:, None, :], -at[:, :, None])
+    lats, lons = sphere.destination(pool.lat[:, None, None], pool.lon[:, None, None], east, north)
+    is_land = world.land.at(lats, lons).astype(bool)
+    number = np.where(is_land, world.koppen.at(lats, lons).astype(np.int64), SEA)
+    is_land[is_mirrored], number[is_mirrored] = is_land[is_mirrored, :, ::-1], number[is_mirrored, :, ::-1]
+    land = functional.avg_pool2d(torch.from_numpy(is_land.astype(np.float32)), side // LAND_SQUARES)
+    finer = side // CLIMATE_SQUARES
+    grouped = number.reshape(len(pool), CLIMATE_SQUARES, finer, CLIMATE_SQUARES, finer).transpose(0, 2, 4, 1, 3)
+    return land, torch.from_numpy(grouped.reshape(len(pool), finer**2, CLIMATE_SQUARES, CLIMATE_SQUARES))
 
 
 def to_batch(
@@ -206,8 +231,8 @@ def to_batch(
 
 def _jittered(
     pixels: NDArray[np.uint8], jitter: ColorJitter, random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(n, h, w, 3) in 0–1, and which of them are blank."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n, h, w, 3) in 0–1, which of them are blank, and which are mirrored."""
     count, height, width, _ = pixels.shape
     images = pixels.astype(np.float32) / 255.0
     gamma = np.exp(random.normal(0, jitter.gamma, (count, 1, 1, 1))).astype(np.float32)
@@ -221,11 +246,11 @@ def _jittered(
         tall, wide = (int(size * random.uniform(0.15, 0.6)) for size in (height, width))
         top, left = random.integers(0, height - tall + 1), random.integers(0, width - wide + 1)
         images[item, top : top + tall, left : left + wide] = images[item].mean(axis=(0, 1))
-    for item in np.flatnonzero(random.random(count) < jitter.mirror_share):
-        images[item] = images[item, :, ::-1].copy()
+    is_mirrored = np.asarray(random.random(count) < jitter.mirror_share)
+    images[is_mirrored] = images[is_mirrored, :, ::-1]
     is_blank = np.asarray(random.random(count) < jitter.blank_share)
     images[is_blank] = random.random((int(is_blank.sum()), 1, 1, 3), dtype=np.float32)
-    return np.clip(images, 0.0, 1.0), is_blank
+    return np.clip(images, 0.0, 1.0), is_blank, is_mirrored
 
 
 def _resharpen(images: NDArray[np.float32], jitter: ColorJitter, random: np.random.Generator) -> None:
@@ -265,19 +290,21 @@ def merged(pools: Sequence[Pool]) -> Pool:
     return Pool(*(np.concatenate([getattr(item, name) for item in pools]) for name in vars(pools[0])))
 
 
+NINE = tuple((0.25 * east, 0.25 * north) for north in (1, 0, -1) for east in (-1, 0, 1))
+"""Where the nine tiles of a picture lie, east and north of its middle, in its widths."""
+
+
 def tiles_over(pictures: Pool) -> list[Pool]:
     """Each picture as a whole, and nine tiles half as wide in rows from edge to edge; a tile has its picture's labels."""
-    width = 0.5 * pictures.width_km
-    step = 0.5 * width
+    width = pictures.width_km
     return [pictures] + [
         Pool(
-            *sphere.destination(pictures.lat, pictures.lon, east * step, north * step),
-            width_km=width,
+            *sphere.destination(pictures.lat, pictures.lon, east * width, north * width),
+            width_km=0.5 * width,
             climate=pictures.climate,
             land=pictures.land,
         )
-        for north in (1, 0, -1)
-        for east in (-1, 0, 1)
+        for east, north in NINE
     ]
 
 

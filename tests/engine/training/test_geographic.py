@@ -13,14 +13,16 @@ import torch
 from geomm_engine.errors import EngineError
 from geomm_engine.geography.expert import open_expert
 from geomm_engine.progress import run
-from geomm_engine.training.geographic import Trainer, train_geographic
+from geomm_engine.training.blocks import Part
+from geomm_engine.training.drawn_earth import draw_world
+from geomm_engine.training.geographic import Trainer, read_world, train_geographic
 from geomm_engine.training.geographic_config import (
     GEOGRAPHIC_RECIPES,
     find_geographic_config,
     read_geographic_config,
 )
 from geomm_engine.training.geographic_export import export_expert
-from geomm_engine.training.places import Batch
+from geomm_engine.training.places import Batch, Widths, draw_pool, ground_squares
 
 RECIPE = (GEOGRAPHIC_RECIPES / "drawn.toml").read_text(encoding="utf-8")
 
@@ -60,10 +62,40 @@ def test_export_gives_a_measured_expert(trained: Path) -> None:
     metrics = {item.metric for item in expert.card.measured if item.dataset == "held-out blocks"}
     assert metrics >= {"median error (km)", "within 2000 km", "in the 90% region", "Köppen fine", "hemisphere"}
     assert any("nearest training embedding" in item.protocol for item in expert.card.measured)
+    assert "with coast, median error (km)" in metrics
     for size in (1, 16, 40):
         answer = expert.answer(np.full((2, 3, size, size), 0.4, np.float32), 6000.0)
         assert np.isfinite(answer.log_weights).all()
         assert np.isfinite(answer.season).all()
+        assert answer.land.shape == (2, 16, 16)
+        assert ((answer.land >= 0) & (answer.land <= 1)).all()
+        np.testing.assert_allclose(answer.climates.sum(axis=1), np.ones((2, 8, 8)), atol=1e-6)
+
+
+def test_the_expert_holds_the_maps_of_its_own_planet(trained: Path) -> None:
+    config = read_geographic_config(trained / "recette é.toml")
+    export_expert(trained / "recette é.toml", trained / "run", trained / "mapped", data=trained)
+    maps, world = open_expert(str(trained / "mapped")).maps, read_world(config, trained)
+    assert maps is not None
+    lat, lon = np.array([41.1, -10.3, 72.6]), np.array([10.1, -60.4, 150.2])
+    rows, columns = ((90 - lat) * 4).astype(int), ((lon + 180) * 4).astype(int)
+    assert (maps.land[rows, columns] > 0.5).tolist() == world.land.at(lat, lon).tolist()
+    assert maps.climate[rows, columns].tolist() == world.koppen.at(lat, lon).tolist()
+    (trained / "mapped" / "maps.npz").write_bytes(b"PK" + bytes((trained / "mapped" / "maps.npz").stat().st_size - 2))
+    with pytest.raises(EngineError, match=r"maps\.npz cannot be read"):
+        open_expert(str(trained / "mapped"))
+
+
+def test_squares_follow_the_picture(folder: Path) -> None:
+    world = draw_world(1)
+    pool = draw_pool(world, 24, Widths((400, 600), (400, 600)), Part.TRAINING, np.random.default_rng(0))
+    neither, all_of_them = np.zeros(24, bool), np.ones(24, bool)
+    land, climates = ground_squares(world, pool, neither)
+    mirrored, other = ground_squares(world, pool, all_of_them)
+    assert torch.equal(mirrored, land.flip(2))
+    for number in range(31):
+        assert torch.equal((other == number).float().mean(dim=1), (climates == number).float().mean(dim=1).flip(2))
+    np.testing.assert_allclose(land.mean(dim=(1, 2)).numpy(), pool.land, atol=0.05)
 
 
 def test_resumed_run_is_bit_equal(folder: Path) -> None:
@@ -83,8 +115,6 @@ def test_resumed_run_is_bit_equal(folder: Path) -> None:
 
 
 def test_an_all_sea_batch_is_finite_and_teaches_to_abstain(folder: Path) -> None:
-    from geomm_engine.training.geographic import read_world
-
     config = read_geographic_config(recipe(folder, ("lattice = 300", "lattice = 60")))
     trainer = Trainer(config, read_world(config, folder), "cpu")
     batch = trainer.lessons.at(0)
@@ -96,8 +126,6 @@ def test_an_all_sea_batch_is_finite_and_teaches_to_abstain(folder: Path) -> None
 
 
 def test_batches_depend_on_seed_and_step_alone(folder: Path) -> None:
-    from geomm_engine.training.geographic import read_world
-
     config = read_geographic_config(recipe(folder, ("lattice = 300", "lattice = 60")))
     lessons = Trainer(config, read_world(config, folder), "cpu").lessons
     first, again, other = lessons.at(7), lessons.at(7), lessons.at(8)

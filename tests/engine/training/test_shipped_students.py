@@ -45,6 +45,8 @@ def test_its_bridge_report_beats_guessing(student: ModelFolder) -> None:
         if row.model == student.card.id:
             ways.setdefault(row.route, {})[row.metric] = row
     own = next(iter(ways.values()))
+    for metric in (AGREEMENT, RETRIEVAL):
+        assert own[metric].value > own[metric].chance
     for metric in BEATEN[student.card.id]:
         assert own[metric].interval_95[0] > own[metric].chance
     assert own[RIGHT].value > 0
