@@ -27,8 +27,9 @@ class ExpertCalibration:
     """What validation blocks taught: temperatures of places and climates, a factor on the season's vector.
 
     ``tile_correlation`` is ρ of the pool: n tiles of one extent count as n / (1 + (n − 1) ρ) independent looks.
-    ``land_weight`` and ``climate_weight`` are how much the maps' word counts (:class:`map_match.Weights`);
-    ``climate_by_place`` is the share of the climate's answer that is read from the map where the picture seems to lie.
+    ``land_weight`` and ``climate_weight`` are how much the maps' word counts (:class:`map_match.Weights`) beside the
+    tiles', ``sureness`` what both together are multiplied with; ``climate_by_place`` is the share of the climate's answer that
+    is read from the map where the picture seems to lie.
     """
 
     place_temperature: float = 1.0
@@ -37,6 +38,7 @@ class ExpertCalibration:
     tile_correlation: float = 0.5
     land_weight: float = 0.0
     climate_weight: float = 0.0
+    sureness: float = 1.0
     climate_by_place: float = 0.0
 
 

@@ -37,6 +37,7 @@ _CELLS_NEAR = 1.2 * (NEAR_KM + SPACING_KM) ** 2 * math.pi / SPACING_KM**2
 _TRIED = 128
 _STEPS = 12
 _NOTHING = 1e-6
+_SHARPER = 1.4
 
 
 @lru_cache(maxsize=1)
@@ -180,10 +181,11 @@ class Posterior:
         """Latitude and longitude of the allowed cell with about the least expected distance to the truth.
 
         The tallest hill may be thin; the median of the sphere lies where the mass is. It is searched from the best of
-        some hundred cells by the steps of Weiszfeld (1937).
+        some hundred cells by the steps of Weiszfeld (1937). A cautious posterior has a little mass everywhere, which would
+        pull the guess between the hills; so the mass counts to the power of ``_SHARPER`` (better on validation blocks).
         """
         held = np.flatnonzero(self.mass > _NOTHING * self.mass.max())
-        mass, points = self.mass[held], world_points()[held]
+        mass, points = self.mass[held] ** _SHARPER, world_points()[held]
         tried = points[np.argsort(-mass, kind="stable")[:: max(1, len(held) // _TRIED)]]
         expected = mass @ np.arccos(np.clip(points @ tried.T, -1.0, 1.0))
         place = tried[int(np.argmin(expected))]

@@ -105,6 +105,7 @@ class Locator:
         weights = Weights(calibration.land_weight, calibration.climate_weight)
         if maps is not None and trust.sum() > 0 and weights.are_any:
             log_density = log_density + self._on_maps(maps, filled, answer, weights)
+            log_density = calibration.sureness * log_density
             climate = climate + calibration.climate_by_place * (maps.climate_where(log_density) - climate)
         share = trust if trust.sum() > 0 else weight
         share = share / share.sum()
