@@ -24,10 +24,14 @@ _CLEAR = 2.0
 
 
 def density(posterior: Posterior, lat: Values, columns: int) -> Values:
-    """(row, column) float64: what the imagery says at latitudes (row,) and even longitudes; the largest is one."""
+    """(row, column) float64: what the imagery says at latitudes (row,) and even longitudes; the largest cell is one.
+
+    Densities, not their logs, are interpolated, so that a hill of one cell keeps its mass.
+    """
     lon = -180.0 + (np.arange(columns) + 0.5) / columns * 360.0
-    painted = interpolate(posterior.log_density, lat[:, None], lon[None, :])
-    return np.exp(painted - posterior.log_density[posterior.prior > 0].max())
+    largest = posterior.log_density[posterior.prior > 0].max()
+    cells = np.exp(np.minimum(posterior.log_density - largest, 0.0))
+    return interpolate(cells, lat[:, None], lon[None, :])
 
 
 def mass(said: Values, share: NDArray[np.float32], row_area_km2: Values) -> Values:

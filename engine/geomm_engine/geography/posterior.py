@@ -230,12 +230,12 @@ class Posterior:
         return moved / length if length > 0 else place
 
     def radius_km(self, lat: float, lon: float, share: float) -> float:
-        """The distance from a place that holds this share of the mass."""
+        """The distance from a place that holds this share of the mass, at least half a cell."""
         distance = np.asarray(distance_km(world_points(), unit_vectors(lat, lon)))
         order = np.argsort(distance, kind="stable")
         total = np.cumsum(self.mass[order])
         at = min(int(np.searchsorted(total, share)), len(order) - 1)
-        return float(distance[order[at]])
+        return max(float(distance[order[at]]), SPACING_KM / 2)
 
 
 def _log_scale(part: Posterior) -> float:
