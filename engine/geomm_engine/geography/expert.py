@@ -96,14 +96,13 @@ class Expert:
         )
         land, climates = drawn or (np.empty((count, 0, 0)), np.empty((count, 31, 0, 0)))
         calibration = self.card.calibration
-        unsure = 1.0 / (1.0 + np.exp(-np.clip(abstain.astype(np.float64), -60.0, 60.0)))
         return ExpertAnswer(
             log_weights=log_softmax(place / calibration.place_temperature),
             climate_log_p=log_softmax(climate / calibration.climate_temperature),
             season=season.astype(np.float64) * calibration.season_scale,
-            abstain=np.where(known.mean(axis=(1, 2)) < VALID_SHARE, 1.0, unsure),
+            abstain=np.where(known.mean(axis=(1, 2)) < VALID_SHARE, 1.0, _sigmoid(abstain)),
             embedding=embedding,
-            land=1.0 / (1.0 + np.exp(-np.clip(land.astype(np.float64), -60.0, 60.0))),
+            land=_sigmoid(land),
             climates=np.exp(np.moveaxis(log_softmax(np.moveaxis(climates, 1, -1)), -1, 1)),
         )
 
@@ -138,6 +137,10 @@ def open_expert(name: str = "") -> Expert:
         ModelError: there is none, or it cannot be loaded.
     """
     return Expert(find_expert(name))
+
+
+def _sigmoid(logits: NDArray[np.floating]) -> Values:
+    return 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -60.0, 60.0)))
 
 
 def _fill(images: NDArray[np.float32], known: NDArray[np.bool_], default: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geomm_engine.geography import atlas
-from geomm_engine.geography.koppen import CLIMATES, SEA
-from geomm_engine.geography.posterior import SPACING_KM, world_grid
+from geomm_engine.geography.koppen import CLIMATES, SEA, GlobalRaster
+from geomm_engine.geography.posterior import SPACING_KM, world_grid, world_lat_lon
 from geomm_engine.sphere import Values, destination
 
 FLOOR = 1e-5
@@ -59,10 +59,7 @@ class WorldMaps:
 
     def climate_where(self, log_density: Values) -> Values:
         """(31,) which climates the land has where a picture seems to lie; the sea has none."""
-        lat, lon = world_grid().centres_lat_lon()
-        height, width = atlas.SHAPE_YX
-        rows = np.clip(((90.0 - lat) / atlas.STEP_DEG).astype(int), 0, height - 1)
-        number = self.climate[rows, ((lon + 180.0) / atlas.STEP_DEG).astype(int) % width]
+        number = GlobalRaster(self.climate).at(*world_lat_lon()).astype(np.int64)
         mass = np.where(number != SEA, np.exp(log_density - log_density[number != SEA].max()), 0.0)
         return np.asarray(np.bincount(number, weights=mass, minlength=len(CLIMATES)) / mass.sum())
 
@@ -117,7 +114,7 @@ class _Bands:
     @lru_cache(maxsize=1)
     def of_world() -> _Bands:
         grid = world_grid()
-        lat, lon = grid.centres_lat_lon()
+        lat, lon = world_lat_lon()
         band = np.repeat(np.arange(len(grid.counts)), grid.counts)
         return _Bands(lat[np.searchsorted(band, np.arange(len(grid.counts)))], band, lon)
 

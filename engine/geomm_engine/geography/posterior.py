@@ -51,6 +51,12 @@ def world_points() -> Points:
     return world_grid().centres()
 
 
+@lru_cache(maxsize=1)
+def world_lat_lon() -> tuple[Values, Values]:
+    """(cell,) latitudes and longitudes of the cells' centres in degrees."""
+    return world_grid().centres_lat_lon()
+
+
 def cell_prior(share: NDArray[np.float32]) -> Values:
     """(720, 1440) share allowed of each quarter degree → (cell,) share allowed of each cell."""
     weight = np.broadcast_to(atlas.row_area_km2()[:, None], share.shape)
@@ -119,7 +125,7 @@ def moved(values: Values, east_km: float, north_km: float) -> Values:
     """(cell,) values of a picture's middle from those of a tile that lies at this offset in it."""
     if math.hypot(east_km, north_km) <= SPACING_KM / 4:
         return values
-    return interpolate(values, *destination(*world_grid().centres_lat_lon(), east_km, north_km))
+    return interpolate(values, *destination(*world_lat_lon(), east_km, north_km))
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,9 @@ from geomm_engine.training.run_folder import RunFolder
 
 FILES = {"graph": "expert.onnx", "centres": "centres.npz", "maps": "maps.npz"}
 LARGEST_DEVIATION = 0.02
-_SAMPLES = 5
 """Total variation between the places that torch and the graph give."""
+_SAMPLES = 5
+"""Along each side of a quarter degree."""
 
 
 @dataclass(frozen=True)
