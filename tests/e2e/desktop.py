@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREEN = "1600x1000x24"
 NEEDED = ("qgis", "Xvfb", "xdotool", "openbox", "xdpyinfo")
 POLL_S = 0.1
-STILL_LOOKS = 6
+STILL_LOOKS = 3
 
 
 def missing_programs():
@@ -63,6 +63,7 @@ class Desktop:
         arguments = ("--profiles-path", str(self.folder), "--nologo", "--noversioncheck", "--code", startup)
         self.qgis = self._spawn("qgis", *arguments, output=log)
         self.wait(lambda: self.state().get("engine") == "ready", 180, "QGIS and the engine")
+        self.wait(lambda: self.state()["preflight"], 60, "the first look at the layer")
 
     def _spawn(self, *command, output=subprocess.DEVNULL):
         process = subprocess.Popen(command, env=self._environment, stdout=output, stderr=output)
@@ -104,8 +105,14 @@ class Desktop:
 
     def click(self, name: str, dx: float = 0.5, dy: float = 0.5, *, times: int = 1) -> None:
         """A mouse click into a widget; ``dx`` and ``dy`` are shares of its size."""
-        left, top, width, height = self._settled(name)
-        self._call("xdotool", "mousemove", str(int(left + dx * width)), str(int(top + dy * height)))
+
+        def is_under_the_pointer():
+            left, top, width, height = self._settled(name)
+            self._call("xdotool", "mousemove", str(int(left + dx * width)), str(int(top + dy * height)))
+            self._next_report()
+            return name in self.state()["under_pointer"]
+
+        self.wait(is_under_the_pointer, 60, f"the pointer over {name}")
         self._call("xdotool", "click", "--repeat", str(times), "--delay", "80", "1")
 
     def _settled(self, name: str):
@@ -113,15 +120,18 @@ class Desktop:
         seen = []
 
         def stands_still():
-            seen.append(self.state().get("widgets", {}).get(name))
-            return (
-                len(seen) > STILL_LOOKS
-                and seen[-1] is not None
-                and len({str(place) for place in seen[-STILL_LOOKS:]}) == 1
-            )
+            self._next_report()
+            seen.append(self.state()["widgets"].get(name))
+            last = seen[-STILL_LOOKS:]
+            return len(last) == STILL_LOOKS and last[-1] is not None and len({str(place) for place in last}) == 1
 
         self.wait(stands_still, 20, f"the widget {name}")
         return seen[-1]
+
+    def _next_report(self) -> None:
+        """Until QGIS has reported twice more: while it is busy, its last report grows old, and the next may be half old."""
+        now = self.state()["beat"]
+        self.wait(lambda: self.state()["beat"] > now + 1, 60, "QGIS to answer")
 
     def click_into(self, name: str) -> None:
         """Clicks into a field and waits until it has the keyboard."""

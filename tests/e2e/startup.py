@@ -2,14 +2,17 @@
 
 import json
 import os
+from itertools import count
 
 from qgis.core import QgsContrastEnhancement, QgsProject, QgsRasterMinMaxOrigin
 from qgis.PyQt.QtCore import QPoint, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QTabWidget, QWidget
+from qgis.PyQt.QtGui import QCursor
+from qgis.PyQt.QtWidgets import QApplication, QTabBar, QTabWidget, QWidget
 from qgis.utils import iface, plugins
 
 REPORT = os.environ["GEOMM_E2E_REPORT"]
 timers = []
+beats = count()
 
 
 def begin():
@@ -42,6 +45,8 @@ def state(dock):
     session = dock.session
     layers = QgsProject.instance().mapLayers().values()
     return {
+        "beat": next(beats),
+        "under_pointer": under_pointer(),
         "engine": session.client.state.value,
         "engine_pid": session.client.pid(),
         "widgets": widgets(dock),
@@ -59,6 +64,18 @@ def state(dock):
         "focus": QApplication.focusWidget().objectName() if QApplication.focusWidget() else "",
         "dialog": QApplication.activeModalWidget() is not None,
     }
+
+
+def under_pointer():
+    """The names of what a click would reach now, from the innermost widget outwards."""
+    names = []
+    widget = QApplication.widgetAt(QCursor.pos())
+    if isinstance(widget, QTabBar):
+        names.append(f"tab{widget.tabAt(widget.mapFromGlobal(QCursor.pos()))}")
+    while widget is not None:
+        names.append(widget.objectName())
+        widget = widget.parentWidget()
+    return names
 
 
 def widgets(dock):
