@@ -317,7 +317,10 @@ class ClassShare:
 
 @dataclass(frozen=True)
 class ClassifyResult:
-    """Absolute paths of what was written; ``scores_path`` is "" unless asked for."""
+    """Absolute paths of what was written; ``scores_path`` is "" unless asked for.
+
+    ``unfamiliar_share``: the share of tiles that look like nothing the model has learned from; 0 where it does not know.
+    """
 
     class_path: str
     confidence_path: str
@@ -329,6 +332,7 @@ class ClassifyResult:
     mean_confidence: float
     embed: EmbedResult
     notes: Tuple[Note, ...] = ()
+    unfamiliar_share: float = 0.0
 
 
 @dataclass(frozen=True)

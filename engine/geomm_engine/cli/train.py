@@ -37,9 +37,17 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument("--export-only", action="store_true", help="train nothing; export the best network of the run")
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     verb.set_defaults(run=run_contrastive)
-    from geomm_engine.cli import train_chain, train_folds, train_fusion, train_geographic, train_similarity
+    from geomm_engine.cli import (
+        train_chain,
+        train_compare,
+        train_folds,
+        train_fusion,
+        train_geographic,
+        train_similarity,
+    )
 
     train_chain.register(kinds)
+    train_compare.register(kinds)
     train_folds.register(kinds)
     train_fusion.register(kinds)
     train_similarity.register(kinds)

@@ -51,5 +51,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name}, {args.folds} folds of {table.steps} steps")
         for what, values in shares.items():
             within = f" ({100 * values[1]:.1f}–{100 * values[2]:.1f})" if len(values) == 3 else ""
-            print(f"  {what:34s} {100 * values[0]:5.1f} %{within}")
+            print(f"  {what:44s} {100 * values[0]:5.1f} %{within}")
     return 0

@@ -33,7 +33,8 @@ class Licence:
 class CardFile:
     """``role``: "image" and "text" (ONNX graphs), "tokenizer", "words" (JSON: what was learned),
     "weights" (safetensors of the image tower, for torch), "location"
-    (safetensors of the tower that knows places), "anomaly" (ONNX: how strange a tile is, in deviations from the usual).
+    (safetensors of the tower that knows places), "anomaly" (ONNX: how strange a tile is, in deviations from the usual),
+    "exemplars" (npz: vectors that stand for the training pictures).
     """
 
     role: str
@@ -95,7 +96,8 @@ class CardText:
 class CardScoring:
     """``logit_scale`` is the calibrated inverse temperature; the reference mean and threshold serve the reject score.
 
-    ``background_similarity_mean`` and ``_std``: cosine of unrelated image and text pairs, to read a raw cosine by.
+    ``background_similarity_mean`` and ``_std``: cosine of unrelated image and text pairs, to read a raw cosine by. A tile
+    whose cosine with every exemplar is below ``familiar_threshold`` looks like nothing that was learned.
     """
 
     logit_scale: float
@@ -104,6 +106,7 @@ class CardScoring:
     reject_threshold: float
     background_similarity_mean: float
     background_similarity_std: float
+    familiar_threshold: float = -1.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from geomm_engine.encoders.encoder import unit
 from geomm_engine.encoders.tokenizer import Tokenizer
 from geomm_engine.errors import ModelError
 
-_BATCH = 64
+_BATCH = 32
 _TEXT_BATCH = 256
 
 
@@ -70,7 +70,7 @@ class OnnxImageEncoder:
         return f"CPU, {count} thread{'s' if count > 1 else ''}"
 
     def embed_images(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:
-        """See :meth:`ImageEncoder.embed_images`. Runs in batches of 64 whatever comes."""
+        """See :meth:`ImageEncoder.embed_images`. Runs in batches of 32 whatever comes."""
         return unit(self.values(images, gsd_m))
 
     def values(self, images: NDArray[np.float32], gsd_m: float) -> NDArray[np.float32]:

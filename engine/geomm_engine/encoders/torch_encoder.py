@@ -20,6 +20,7 @@ from geomm_engine.encoders.published_towers import TOWERS, load_published_tower
 from geomm_engine.errors import ModelError
 from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowersSettings
+from geomm_engine.networks.views import ready
 
 _FIRST_BATCH = 512
 _CPU_BATCH = 64
@@ -36,7 +37,7 @@ def load_image_tower(folder: ModelFolder) -> nn.Module:
         return load_published_tower(folder)
     if card.architecture.name != ARCHITECTURE:
         raise _invalid(folder, f"its architecture “{card.architecture.name}” is none that GeoMM builds")
-    return load_scene_tower(folder)
+    return ready(load_scene_tower(folder), scene_tower_settings(folder).views)
 
 
 def has_scene_tower(folder: ModelFolder) -> bool:

@@ -143,6 +143,7 @@ class BandStudent(nn.Module):
         self.bands = BandKernels(settings.codes, stem.channels[0], settings.code_width)
         self.gain = nn.Parameter(torch.zeros(stem.channels[0]))
         self.tower = SceneTower(settings.tower)
+        self.views = settings.tower.views
         for name, values, default in (("lowest", settings.lowest, -math.inf), ("highest", settings.highest, math.inf)):
             bound = torch.tensor(values or (default,) * settings.tower.bands).view(1, -1, 1, 1)
             self.register_buffer(name, bound, persistent=False)
@@ -168,7 +169,7 @@ class BandStudent(nn.Module):
 
 
 class FrozenStudent(nn.Module):
-    """For graphs: the kernels as constants, the vectors of length 1."""
+    """For graphs: the kernels as constants."""
 
     kernels: Tensor
     biases: Tensor
@@ -182,4 +183,4 @@ class FrozenStudent(nn.Module):
         self.register_buffer("biases", biases.clone())
 
     def forward(self, image: Tensor, gsd_m: Tensor, present: Tensor) -> Tensor:
-        return functional.normalize(self.student.see(image, gsd_m, present, self.kernels, self.biases), dim=1)
+        return self.student.see(image, gsd_m, present, self.kernels, self.biases)

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from geomm_engine.networks.mobile_stem import MobileStem, MobileStemSettings
 from geomm_engine.networks.residual import GroundPixel
 from geomm_engine.networks.scale_alibi import AttentionStack, Position, patch_centres_m
+from geomm_engine.networks.views import COUNTS
 
 
 @dataclass(frozen=True)
 class SceneTowerSettings:
     """``reference_m`` is the ground size of a patch for which the slopes of the heads are meant; ``position`` is one of
-    ``scale_alibi.Position``.
+    ``scale_alibi.Position``; ``views`` of a tile are averaged by the ready model (``views.SeveralViews``).
 
     Raises:
-        ValueError: ``position`` is none of them.
+        ValueError: ``position`` is none of them, or there are no such ``views``.
     """
 
     dim: int = 192
@@ -36,10 +37,13 @@ class SceneTowerSettings:
     position: str = "scale_alibi"
     reference_m: float = 20.0
     gsd_width: int = 32
+    views: int = 1
 
     def __post_init__(self) -> None:
         if self.position not in get_args(Position):
             raise ValueError(f"position “{self.position}” is none of {', '.join(get_args(Position))}")
+        if self.views not in COUNTS:
+            raise ValueError(f"{self.views} views of a tile are none of {', '.join(map(str, COUNTS))}")
 
 
 class SceneTower(nn.Module):

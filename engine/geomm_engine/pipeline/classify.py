@@ -25,6 +25,7 @@ from geomm_engine.contract import (
     Note,
     encode,
 )
+from geomm_engine.encoders.card import ModelFolder
 from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
 from geomm_engine.errors import RasterError, writing
 from geomm_engine.grid import Chunk, TileGrid
@@ -36,6 +37,7 @@ from geomm_engine.pipeline.prepare import Prepared, prepare
 from geomm_engine.pipeline.words import class_remarks
 from geomm_engine.progress import Job, Partial, Progress, Stopwatch
 from geomm_engine.scoring.class_list import checked, with_colors
+from geomm_engine.scoring.familiarity import Exemplars, read_exemplars
 from geomm_engine.scoring.location_prior import with_prior
 from geomm_engine.scoring.prompts import Prompt, class_prompts, phrase_vector
 from geomm_engine.scoring.propagation import propagate
@@ -48,6 +50,7 @@ from geomm_engine.writers.styles import class_raster_style, class_tile_style, co
 
 UNKNOWN = Category(255, "unknown", "#b8b8b8")
 _ANY_PICTURE = "satellite image"
+_MUCH_UNFAMILIAR = 0.2
 _OUTPUTS = ("class.tif", "confidence.tif", "scores.tif", "tiles.gpkg", "summary.json")
 
 
@@ -99,6 +102,7 @@ class Scorer:
     threshold: float
     is_smooth: bool
     prior: PriorField | None = None
+    exemplars: Exemplars | None = None
 
     @classmethod
     def for_classes(cls, prepared: Prepared, params: ClassifyParams) -> Scorer:
@@ -123,6 +127,7 @@ class Scorer:
             threshold=threshold if params.has_unknown else -np.inf,
             is_smooth=params.is_smooth,
             prior=prior_field(params.prior, prompts, prepared.folder, card.scoring.logit_scale),
+            exemplars=_exemplars(prepared.folder),
         )
 
     @property
@@ -131,17 +136,22 @@ class Scorer:
         positives = [entry for entry in self.entries if not entry.is_negative]
         return [*(Category(at + 1, entry.name, entry.color) for at, entry in enumerate(positives)), UNKNOWN]
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What each tile is told beside its probabilities."""
+        return ("reject", "familiarity") if self.exemplars else ("reject",)
+
     def values(self) -> NDArray[np.uint8]:
         """(prompt,) the class value of each prompt; a negative has the value of "unknown"."""
         positives = iter(range(1, len(self.prompts) + 1))
         return np.array([UNKNOWN.value if p.is_negative else next(positives) for p in self.prompts], dtype=np.uint8)
 
     def score(self, grid: TileGrid, region: Region, data: RegionData) -> NDArray[np.float32]:
-        """(rows, cols, prompt + 1) float32 for a region with its margin: probabilities, then the reject score.
+        """(rows, cols, prompt + mark) float32 for a region with its margin: probabilities, then the marks.
 
         The prior comes last: what similar tiles agree on is evidence, and is weighed once against each place.
         """
-        table = np.zeros((*data.present.shape, len(self.prompts) + 1), dtype=np.float32)
+        table = np.zeros((*data.present.shape, len(self.prompts) + len(self.marks)), dtype=np.float32)
         cells = np.argwhere(data.present).astype(np.int64)
         if len(cells):
             vectors = data.vectors[data.present]
@@ -151,15 +161,20 @@ class Scorer:
             if self.prior is not None:
                 shares = with_prior(shares, self.prior.at(grid, region)[data.present], self.prior.strength)
             rejects = reject_scores(vectors, self.prompts, self.reference_mean, self.text_mean)
-            table[data.present] = np.concatenate([shares, rejects[:, None]], axis=1)
+            marks = [rejects, self.exemplars.familiarity(vectors)] if self.exemplars else [rejects]
+            table[data.present] = np.column_stack([shares, *marks])
         return table
 
+    def parted(self, table: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(…, prompt + mark) → the probabilities (…, prompt) and the marks (…, mark)."""
+        return table[..., : len(self.prompts)], table[..., len(self.prompts) :]
+
     def decide(self, table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(…, prompt + 1) → class values (…), and how sure: the share of the winning prompt."""
-        shares = table[..., :-1]
+        """(…, prompt + mark) → class values (…), and how sure: the share of the winning prompt."""
+        shares, marks = self.parted(table)
         winner = np.nan_to_num(shares, nan=0.0).argmax(axis=-1)
         value = self.values()[winner]
-        value = np.where(table[..., -1] < self.threshold, np.uint8(UNKNOWN.value), value)
+        value = np.where(marks[..., 0] < self.threshold, np.uint8(UNKNOWN.value), value)
         return value.astype(np.uint8), shares.max(axis=-1)
 
 
@@ -174,6 +189,7 @@ class Drawing:
         self._provenance = _provenance(run.prepared, scorer, params)
         self._area_ha = np.zeros(256)
         self._tiles = np.zeros(256, dtype=np.int64)
+        self._unfamiliar = 0
         self._confidence_sum = 0.0
         self._pixel_count = 0
         self._row_ha, self._col_share = mapping.pixel_areas(self._grid)
@@ -190,7 +206,7 @@ class Drawing:
                           provenance=self._provenance, categories=categories, style_qml=class_raster_style(categories))
             )  # fmt: skip
             confidence = stack.enter_context(
-                CogWriter(folder / "confidence.tif", map_grid, band_names=["confidence", "reject score"], dtype="float32",
+                CogWriter(folder / "confidence.tif", map_grid, band_names=["confidence", *self._scorer.marks], dtype="float32",
                           nodata=np.nan, provenance=self._provenance, style_qml=confidence_raster_style())
             )  # fmt: skip
             scores = None
@@ -211,9 +227,10 @@ class Drawing:
                     value, sure = self._scorer.decide(strip.values)
                     value[~strip.is_drawn] = 0
                     classes.write(strip.y, strip.x, value[None])
-                    confidence.write(strip.y, strip.x, np.stack([sure, strip.values[..., -1]]))
+                    shares, marks = self._scorer.parted(strip.values)
+                    confidence.write(strip.y, strip.x, np.stack([sure, *np.moveaxis(marks, 2, 0)]))
                     if scores:
-                        scores.write(strip.y, strip.x, np.moveaxis(strip.values[..., :-1], 2, 0))
+                        scores.write(strip.y, strip.x, np.moveaxis(shares, 2, 0))
                     self._count(strip.y, strip.x, value, sure)
                     yield watch.step(region.cols * len(value) // self._grid.detail_yx[0])
             if not self._pixel_count:
@@ -231,8 +248,8 @@ class Drawing:
             "class": str,
             "value": "int32",
             "confidence": "float32",
-            "reject": "float32",
         }
+        fields |= dict.fromkeys(self._scorer.marks, "float32")
         fields |= dict.fromkeys(_columns(self._scorer.prompts), "float32")
         style = class_tile_style(self._scorer.categories)
         wkt = self._grid.pixels.crs_wkt
@@ -247,9 +264,13 @@ class Drawing:
         columns: dict[str, NDArray[np.generic]] = {
             "row": cells[:, 0], "col": cells[:, 1],
             "class": np.array([names[int(item)] for item in value], dtype=object),
-            "value": value, "confidence": sure, "reject": rows[:, -1],
+            "value": value, "confidence": sure,
         }  # fmt: skip
-        columns |= {name: rows[:, at] for at, name in enumerate(_columns(self._scorer.prompts))}
+        shares, marks = self._scorer.parted(rows)
+        columns |= {mark: marks[:, at] for at, mark in enumerate(self._scorer.marks)}
+        columns |= {name: shares[:, at] for at, name in enumerate(_columns(self._scorer.prompts))}
+        if self._scorer.exemplars:
+            self._unfamiliar += int((marks[:, 1] < self._scorer.exemplars.threshold).sum())
         writer.write(boxes, columns)
 
     def _count(self, y: int, x: int, value: NDArray[np.uint8], sure: NDArray[np.float32]) -> None:
@@ -279,9 +300,14 @@ class Drawing:
             index_dir=embedded.index_dir,
             classes=tuple(shares),
             mean_confidence=round(self._confidence_sum / max(self._pixel_count, 1), 4),
+            unfamiliar_share=round(self._unfamiliar_share, 4),
             embed=embedded,
             notes=(*self._scorer.remarks, *self._notes(shares), *embedded.notes),
         )
+
+    @property
+    def _unfamiliar_share(self) -> float:
+        return self._unfamiliar / max(int(self._tiles.sum()), 1)
 
     def _notes(self, shares: Sequence[ClassShare]) -> list[Note]:
         notes = list(self._scorer.prior.notes()) if self._scorer.prior else []
@@ -289,6 +315,12 @@ class Drawing:
         if unknown > 0.5:
             text = f"{unknown:.0%} of the area fits none of the classes and is marked unknown: add classes for what is there."
             notes.append(Note("mostly_unknown", Level.AMBER, text, {"share": unknown}))
+        if self._unfamiliar_share > _MUCH_UNFAMILIAR:
+            text = (
+                f"{self._unfamiliar_share:.0%} of the tiles look like nothing that {self._run.prepared.card.name} has learned "
+                "from: check the map there against the image (band “familiarity” of the confidence layer shows where)."
+            )
+            notes.append(Note("unfamiliar", Level.AMBER, text, {"share": self._unfamiliar_share}))
         if self._scorer.text_mean is not None and not any(prompt.is_negative for prompt in self._scorer.prompts):
             text = "With one class alone there is nothing to compare with; add what else is there, or use Search."
             notes.append(Note("one_class", Level.AMBER, text))
@@ -315,6 +347,13 @@ def _preview(run: EmbedRun, scorer: Scorer, params: ClassifyParams) -> Job[None]
                 writer.write(strip.y, strip.x, value[None])
                 yield Progress("preview", 0, 1)
     yield Partial("class_map", path)
+
+
+def _exemplars(folder: ModelFolder) -> Exemplars | None:
+    """What stands for the model's training pictures; nothing where the model does not say."""
+    if not folder.has_file("exemplars"):
+        return None
+    return read_exemplars(folder.file("exemplars"), folder.card.scoring.familiar_threshold)
 
 
 def _columns(prompts: Sequence[Prompt]) -> list[str]:

@@ -37,12 +37,13 @@ from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import ModelError, writing
 from geomm_engine.networks.band_student import ARCHITECTURE, BandStudent, FrozenStudent
+from geomm_engine.networks.views import ready
 from geomm_engine.sensors import role_of, wavelength_of
 from geomm_engine.training.bridge import bridge_report, embed_tiles
 from geomm_engine.training.chain import load_best, settings_for
 from geomm_engine.training.chain_data import Lessons
 from geomm_engine.training.chain_places import STUDENT_UNITS
-from geomm_engine.training.graphs import check_fidelity, halve_weights
+from geomm_engine.training.graphs import Unit, check_fidelity, halve_weights
 from geomm_engine.training.measure import Vectors, reject_scores
 from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
@@ -98,8 +99,9 @@ def export_student(lessons: Lessons, run_path: Path, folder: Path) -> ExportedSt
 
 def write_student_graph(network: BandStudent, path: Path) -> None:
     """``image`` (n, band, h, w) normalised, ``gsd_m`` (n,), ``present`` (n, band) → ``embedding`` (n, dim), unit vectors."""
-    module = FrozenStudent(network).eval().to("cpu")
-    bands = module.kernels.shape[0]
+    student = FrozenStudent(network)
+    bands = student.kernels.shape[0]
+    module = Unit(ready(student, network.views)).eval().to("cpu")
     inputs = (torch.zeros(2, bands, 64, 64), torch.full((2,), 10.0), torch.ones(2, bands))
     axes = {"image": {0: "n", 2: "h", 3: "w"}, "gsd_m": {0: "n"}, "present": {0: "n"}, "embedding": {0: "n"}}
     with writing(path), warnings.catch_warnings():
@@ -205,13 +207,14 @@ def _deviation(network: BandStudent, model: ModelFolder, lessons: Lessons) -> fl
     images = lessons.held.student[:_CHECKED].astype(np.float32)
     count = len(lessons.bands)
     cases = [list(range(count))] + ([list(range(1, count))] if model.card.bands_needed and count > 1 else [])
+    student = ready(network, network.views)
     worst = 0.0
     for bands in cases:
         present = torch.zeros(len(images), count)
         present[:, bands] = 1.0
         with torch.inference_mode():
             pixels = lessons.normalise(torch.from_numpy(images)) * present[:, :, None, None]
-            theirs = functional.normalize(network(pixels, torch.full((len(images),), gsd_m), present), dim=1).numpy()
+            theirs = functional.normalize(student(pixels, torch.full((len(images),), gsd_m), present), dim=1).numpy()
         ours = OnnxImageEncoder(model, bands=bands).embed_images(images[:, bands], gsd_m)
         worst = max(worst, check_fidelity("student", ours, theirs))
     return worst

@@ -12,22 +12,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geomm_engine.contract import encode
 from geomm_engine.errors import writing
 from geomm_engine.evaluation import metrics
 from geomm_engine.networks.two_towers import TwoTowers
+from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job, Progress
+from geomm_engine.scoring.familiarity import Exemplars
 from geomm_engine.training.config import ContrastiveConfig
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
-from geomm_engine.training.pictures import whole
+from geomm_engine.training.exemplars import choose_exemplars
+from geomm_engine.training.pictures import PictureSet, whole
 from geomm_engine.training.zero_shot import image_vectors, prototypes
 
 
 @dataclass(frozen=True)
 class FoldRow:
-    """One set in one fold; shares 0–1. ``chance`` is one over the number of names asked among."""
+    """One set in one fold; shares 0–1. ``chance`` is one over the number of names asked among.
+
+    Two ways to tell the pictures of unseen classes from the others: ``unknown_auroc`` by the words that were learned,
+    ``unfamiliar_auroc`` by the exemplars that stand for the pictures that were learned from.
+    """
 
     fold: int
     set_name: str
@@ -40,6 +48,7 @@ class FoldRow:
     seen_pictures: int
     right_seen: int
     unknown_auroc: float
+    unfamiliar_auroc: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,8 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
         for batch in trainer.batches(config.schedule.all_steps):
             trainer.learn(batch)
             yield Progress("train", fold * config.schedule.all_steps + trainer.step, count * config.schedule.all_steps)
-        rows += [_row(fold, trainer.average, lessons, place, unseen) for place in lessons.measured_places]
+        known = exemplars_of(trainer.average, lessons)
+        rows += [_row(fold, trainer.average, known, lessons, place, unseen) for place in lessons.measured_places]
     table = FoldTable(config.id, config.schedule.all_steps, tuple(rows), _pooled(rows))
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -87,10 +97,25 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
     return table
 
 
-def _row(fold: int, network: TwoTowers, lessons: Lessons, place: int, unseen: tuple[str, ...]) -> FoldRow:
+def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
+    """What stands for the training pictures of this network, as in an exported model."""
+    chosen = []
+    for pictures, source in zip(lessons.training, lessons.config.pictures, strict=True):
+        vectors = _vectors(network, pictures, source.whole_px, lessons)
+        chosen.append(choose_exemplars(vectors, pictures.labels, lessons.config.split_seed))
+    return Exemplars(np.concatenate(chosen), -1.0)
+
+
+def _vectors(network: TwoTowers, pictures: PictureSet, size_px: int, lessons: Lessons) -> NDArray[np.float32]:
+    pixels, gsd_m = whole(pictures, size_px)
+    return image_vectors(ready(network.image, lessons.config.network.image.views), pixels, gsd_m, lessons.normalise)
+
+
+def _row(
+    fold: int, network: TwoTowers, known: Exemplars, lessons: Lessons, place: int, unseen: tuple[str, ...]
+) -> FoldRow:
     source, pictures = lessons.config.pictures[place], lessons.validation[place]
-    pixels, gsd_m = whole(pictures, source.whole_px)
-    vectors = image_vectors(network, pixels, gsd_m, lessons.normalise)
+    vectors = _vectors(network, pictures, source.whole_px, lessons)
     texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
     cosine = vectors @ texts.T
     hidden = np.array([item in unseen for item in pictures.classes])
@@ -111,6 +136,7 @@ def _row(fold: int, network: TwoTowers, lessons: Lessons, place: int, unseen: tu
         int((~is_hidden).sum()),
         int((said == pictures.labels)[~is_hidden].sum()),
         metrics.auroc(score, ~is_hidden) if is_hidden.any() else float("nan"),
+        metrics.auroc(known.familiarity(vectors).astype(np.float64), ~is_hidden) if is_hidden.any() else float("nan"),
     )
 
 
@@ -130,5 +156,9 @@ def _pooled(rows: list[FoldRow]) -> dict[str, dict[str, tuple[float, ...]]]:
         }
         chance = sum(row.pictures * row.chance_among_unseen for row in own) / total
         found[name]["chance among unseen names"] = (round(chance, 4),)
-        found[name]["unknown AUROC, mean of folds"] = (round(float(np.mean([row.unknown_auroc for row in own])), 4),)
+        for what, areas in (
+            ("told by words (AUROC, mean of folds)", [row.unknown_auroc for row in own]),
+            ("told by familiarity (AUROC, mean of folds)", [row.unfamiliar_auroc for row in own]),
+        ):
+            found[name][what] = (round(float(np.mean(areas)), 4),)
     return found

@@ -87,7 +87,7 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         for place in self.lessons.measured_places:
             source, pictures = self.config.pictures[place], self.lessons.validation[place]
             pixels, gsd_m = whole(pictures, source.whole_px)
-            vectors = image_vectors(self.average, pixels, gsd_m, self.lessons.normalise)
+            vectors = image_vectors(self.average.image, pixels, gsd_m, self.lessons.normalise)
             names = [self.lessons.captions.classes[item] for item in pictures.classes]
             found[source.name] = top_1(vectors, prototypes(self.average, names, self.lessons.tokens), pictures)
         metric = sum(found.values()) / len(found)

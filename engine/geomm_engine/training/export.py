@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode, encode
@@ -34,8 +36,11 @@ from geomm_engine.encoders.card import (
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder, OnnxTextEncoder
 from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.two_towers import ARCHITECTURE, TwoTowers
+from geomm_engine.networks.views import ready
+from geomm_engine.scoring.familiarity import read_exemplars, write_exemplars
 from geomm_engine.training.config import CardFacts, ContrastiveConfig, read_config
 from geomm_engine.training.data import Lessons
+from geomm_engine.training.exemplars import choose_exemplars
 from geomm_engine.training.graphs import check_fidelity, write_image_graph, write_image_weights, write_text_graph
 from geomm_engine.training.measure import embed_pictures
 from geomm_engine.training.report import measure
@@ -49,7 +54,11 @@ FILES = {
     "tokenizer": "tokenizer.json",
     "weights": "weights.safetensors",
     "words": "words.json",
+    "exemplars": "exemplars.npz",
 }
+
+
+Taught = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -86,21 +95,26 @@ def export_model(config_file: Path, run_path: Path, folder: Path, *, data: Path)
     round_weights(network)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_image_graph(network, folder / FILES["image"], bands=config.network.image.bands)
+    image_tower = ready(network.image, config.network.image.views)
+    write_image_graph(image_tower, folder / FILES["image"], bands=config.network.image.bands)
     write_text_graph(network, folder / FILES["text"], context_length=config.network.text.context_length)
     write_image_weights(network, folder / FILES["weights"])
     with writing(folder):
         lessons.tokenizer.save(str(folder / FILES["tokenizer"]), pretty=False)
         (folder / FILES["words"]).write_text("{}", encoding="utf-8")
+        (folder / FILES["exemplars"]).write_bytes(b"")
     write_card(_draft(config, folder), folder)
     text = OnnxTextEncoder(read_card(folder))
     words = write_words(lessons.captions, lessons.absent, text, config.card.templates, folder / FILES["words"])
+    taught = _taught(OnnxImageEncoder(read_card(folder)), lessons)
+    exemplars = [choose_exemplars(*seen, config.split_seed) for seen in taught]
+    write_exemplars(np.concatenate(exemplars), folder / FILES["exemplars"])
     draft = _draft(config, folder)
     write_card(draft, folder)
     model = read_card(folder)
-    image_deviation = _image_deviation(network, model, lessons)
+    image_deviation = _image_deviation(image_tower, model, lessons)
     text_deviation = _text_deviation(network, model, lessons)
-    write_card(_measured(draft, model, lessons, image_deviation, words), folder)
+    write_card(_measured(draft, model, lessons, taught, image_deviation, words), folder)
     return Exported(folder, image_deviation, text_deviation)
 
 
@@ -139,16 +153,18 @@ def _draft(config: ContrastiveConfig, folder: Path) -> Card:
 
 
 def _measured(
-    draft: Card, model: ModelFolder, lessons: Lessons, deviation: float, words: tuple[Measurement, ...]
+    draft: Card,
+    model: ModelFolder,
+    lessons: Lessons,
+    taught: Sequence[Taught],
+    deviation: float,
+    words: tuple[Measurement, ...],
 ) -> Card:
     image, text = OnnxImageEncoder(model), OnnxTextEncoder(model)
-    means = [
-        _balanced_mean(embed_pictures(image, pictures, lessons.config.pictures[place].whole_px), pictures.labels)
-        for place, pictures in enumerate(lessons.training)
-        if place in lessons.measured_places
-    ]
+    means = [_balanced_mean(*taught[place]) for place in lessons.measured_places]
     reference = np.mean(means, axis=0).astype(np.float32)
-    found = measure(image, text, lessons, draft.text.templates, reference)
+    known = read_exemplars(model.file("exemplars"), -1.0)
+    found = measure(image, text, lessons, draft.text.templates, reference, known)
     scoring = CardScoring(
         logit_scale=round(found.logit_scale, 2),
         logit_bias=0.0,
@@ -156,6 +172,7 @@ def _measured(
         reject_threshold=round(found.reject_threshold, 3),
         background_similarity_mean=round(found.background_mean, 4),
         background_similarity_std=round(found.background_std, 4),
+        familiar_threshold=round(found.familiar_threshold, 3),
     )
     date = datetime.now(UTC).date().isoformat()
     fidelity = Measurement(
@@ -169,13 +186,21 @@ def _measured(
     return replace(draft, scoring=scoring, measured=(*numbers, fidelity))
 
 
+def _taught(image: OnnxImageEncoder, lessons: Lessons) -> list[Taught]:
+    """Every set's training pictures as vectors, with their classes."""
+    return [
+        (embed_pictures(image, pictures, source.whole_px), pictures.labels)
+        for pictures, source in zip(lessons.training, lessons.config.pictures, strict=True)
+    ]
+
+
 def _balanced_mean(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean vector in which every class counts the same."""
     means = [vectors[labels == label].mean(axis=0) for label in np.unique(labels)]
     return np.asarray(np.mean(means, axis=0), dtype=np.float32)
 
 
-def _image_deviation(network: TwoTowers, model: ModelFolder, lessons: Lessons) -> float:
+def _image_deviation(tower: nn.Module, model: ModelFolder, lessons: Lessons) -> float:
     """Over every size the card names, with real pictures."""
     encoder = OnnxImageEncoder(model)
     worst = 0.0
@@ -184,7 +209,7 @@ def _image_deviation(network: TwoTowers, model: ModelFolder, lessons: Lessons) -
         pixels = functional.interpolate(pixels, (scale.tile_px, scale.tile_px), mode="bilinear", align_corners=False)
         with torch.inference_mode():
             ground = torch.full((len(pixels),), scale.gsd_min_m)
-            theirs = functional.normalize(network.image(lessons.normalise(pixels), ground), dim=1).numpy()
+            theirs = functional.normalize(tower(lessons.normalise(pixels), ground), dim=1).numpy()
         worst = max(worst, check_fidelity("image", encoder.embed_images(pixels.numpy(), scale.gsd_min_m), theirs))
     return worst
 

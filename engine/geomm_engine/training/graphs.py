@@ -27,39 +27,28 @@ SMALLEST_HALVED = 512
 COSINE_TOLERANCE = 1e-4
 
 
-class UnitImage(nn.Module):
-    """The image tower with its vectors scaled to length 1."""
+class Unit(nn.Module):
+    """A tower with its vectors scaled to length 1."""
 
     def __init__(self, tower: nn.Module) -> None:
         super().__init__()
         self.tower = tower
 
-    def forward(self, image: Tensor, gsd_m: Tensor) -> Tensor:
-        return functional.normalize(self.tower(image, gsd_m), dim=1)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return functional.normalize(self.tower(*inputs), dim=1)
 
 
-class UnitText(nn.Module):
-    """The text tower with its vectors scaled to length 1."""
-
-    def __init__(self, tower: nn.Module) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return functional.normalize(self.tower(tokens), dim=1)
-
-
-def write_image_graph(network: TwoTowers, path: Path, *, bands: int) -> None:
+def write_image_graph(tower: nn.Module, path: Path, *, bands: int) -> None:
     """``image`` (n, band, h, w) normalised and ``gsd_m`` (n,) → ``embedding`` (n, dim); n, h and w are free."""
     inputs = (torch.zeros(2, bands, 64, 64), torch.full((2,), 10.0))
     axes = {"image": {0: "n", 2: "h", 3: "w"}, "gsd_m": {0: "n"}, "embedding": {0: "n"}}
-    _write(UnitImage(network.image), inputs, path, ["image", "gsd_m"], axes)
+    _write(Unit(tower), inputs, path, ["image", "gsd_m"], axes)
 
 
 def write_text_graph(network: TwoTowers, path: Path, *, context_length: int) -> None:
     """``tokens`` (n, context) int64 → ``embedding`` (n, dim); n is free."""
     inputs = (torch.zeros(2, context_length, dtype=torch.int64),)
-    _write(UnitText(network.text), inputs, path, ["tokens"], {"tokens": {0: "n"}, "embedding": {0: "n"}})
+    _write(Unit(network.text), inputs, path, ["tokens"], {"tokens": {0: "n"}, "embedding": {0: "n"}})
 
 
 def write_image_weights(network: TwoTowers, path: Path) -> None:

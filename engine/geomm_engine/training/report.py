@@ -11,8 +11,10 @@ from geomm_engine.encoders.card import Measurement
 from geomm_engine.encoders.encoder import ImageEncoder, TextEncoder
 from geomm_engine.evaluation import metrics
 from geomm_engine.evaluation.calibration import fit_scale
+from geomm_engine.scoring.familiarity import Exemplars
 from geomm_engine.training.captions import SHOWS_NOT
 from geomm_engine.training.data import Lessons
+from geomm_engine.training.exemplars import UNFAMILIAR_SHARE
 from geomm_engine.training.measure import (
     Seen,
     Vectors,
@@ -37,11 +39,17 @@ class Found:
     reject_threshold: float
     background_mean: float
     background_std: float
+    familiar_threshold: float
     measured: tuple[Measurement, ...]
 
 
 def measure(
-    image: ImageEncoder, text: TextEncoder, lessons: Lessons, templates: tuple[str, ...], reference_mean: Vectors
+    image: ImageEncoder,
+    text: TextEncoder,
+    lessons: Lessons,
+    templates: tuple[str, ...],
+    reference_mean: Vectors,
+    known: Exemplars,
 ) -> Found:
     """Everything that the card states, through the encoders that users run."""
     sets = [_see(image, text, lessons, place, templates) for place in lessons.measured_places]
@@ -70,7 +78,13 @@ def measure(
     measured.append(Measurement("validation, both sets", how, "prompted pictures kept", rejection.kept, ""))
     measured.append(Measurement("validation, both sets", how, "other pictures rejected", rejection.rejected, ""))
     mean, std = _background(text, lessons, sets, templates)
-    return Found(scale, rejection.threshold, mean, std, tuple(measured))
+    familiar = [known.familiarity(seen.images) for seen in sets]
+    least = min(float(np.quantile(own[part[0]], UNFAMILIAR_SHARE)) for own, part in zip(familiar, parts, strict=True))
+    for seen, own, part in zip(sets, familiar, parts, strict=True):
+        how = "learned classes, pictures kept from training; threshold set on the other half of the validation split"
+        share = float((own[part[1]] < least).mean())
+        measured.append(Measurement(seen.name, how, "called unfamiliar", share, ""))
+    return Found(scale, rejection.threshold, mean, std, least, tuple(measured))
 
 
 def _see(image: ImageEncoder, text: TextEncoder, lessons: Lessons, place: int, templates: tuple[str, ...]) -> Seen:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from geomm_engine.networks.two_towers import TwoTowers
@@ -24,16 +24,16 @@ STEP = 256
 
 
 def image_vectors(
-    network: TwoTowers, pixels: Tensor, gsd_m: float, normalise: Callable[[Tensor], Tensor]
+    tower: nn.Module, pixels: Tensor, gsd_m: float, normalise: Callable[[Tensor], Tensor]
 ) -> NDArray[np.float32]:
-    """(n, band, h, w) uint8 → (n, dim) float32 unit vectors; the network is in evaluation mode."""
-    device = next(network.parameters()).device
+    """(n, band, h, w) uint8 → (n, dim) float32 unit vectors; the image tower is in evaluation mode."""
+    device = next(tower.parameters()).device
     vectors: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for part in torch.split(pixels, STEP):
             image = normalise(part.float() / 255.0).to(device, memory_format=torch.channels_last)
             ground = torch.full((len(part),), gsd_m, device=device)
-            vectors.append(functional.normalize(network.image(image, ground).float(), dim=1).cpu().numpy())
+            vectors.append(functional.normalize(tower(image, ground).float(), dim=1).cpu().numpy())
     return np.concatenate(vectors)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,17 @@ from affine import Affine
 from pyproj import Geod
 
 from geomm_engine.contract import Area, ClassEntry, ClassifyParams, ErrorCode, RasterSource
+from geomm_engine.encoders.card import CardFile, file_sha256, read_card, write_card
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 from geomm_engine.errors import AreaError, EngineError, RasterError
 from geomm_engine.pipeline.classify import classify
 from geomm_engine.progress import Partial, run
+from geomm_engine.scoring.familiarity import write_exemplars
 from tests.data import make
 from tests.engine.conftest import color_raster
 from tests.engine.pipeline.asking import LAND, classified, classify_job, drawn, embedded, searched, shares, source
 from tests.engine.raster.drawing import UTM, random_bands, write, write_damaged
+from tests.engine.tiny_model import COLORS, write_tiny_model
 
 WEST = "POLYGON ((500000 5000000, 501280 5000000, 501280 4998720, 500000 4998720, 500000 5000000))"
 
@@ -176,6 +180,36 @@ def test_the_unknown_has_a_threshold(landscape: Path, tiny_model: str, folder: P
     assert "mostly_unknown" in {note.code for note in everything.notes}
     none = classified(landscape, tiny_model, folder / "none", reject_threshold=1.1, has_unknown=False)
     assert 255 not in drawn(none.class_path)
+
+
+def test_ground_unlike_anything_learned_is_told(landscape: Path, tiny_model: str, folder: Path) -> None:
+    plain = classified(landscape, tiny_model, folder / "plain")
+    assert plain.unfamiliar_share == 0
+    with rasterio.open(plain.confidence_path) as raster:
+        assert raster.descriptions == ("confidence", "reject")
+    model = write_tiny_model(folder / "model")
+    card = read_card(model).card
+    colors = np.array([COLORS[word] for word in ("forest", "water")], dtype=np.float32)
+    seen = OnnxImageEncoder(read_card(model)).embed_images(
+        np.broadcast_to(colors[:, :, None, None], (2, 3, 32, 32)).copy(), 10.0
+    )
+    write_exemplars(seen, model / "exemplars.npz")
+    path = model / "exemplars.npz"
+    files = (*card.files, CardFile("exemplars", path.name, file_sha256(path), path.stat().st_size))
+    write_card(replace(card, files=files, scoring=replace(card.scoring, familiar_threshold=0.9)), model)
+    result = classified(landscape, str(model), folder / "out")
+    np.testing.assert_array_equal(drawn(result.class_path), drawn(plain.class_path))
+    town = next(item for item in result.classes if item.name == "town")
+    assert result.unfamiliar_share == pytest.approx(town.tiles / 320, abs=0.1)
+    assert [note.code for note in result.notes if note.code == "unfamiliar"]
+    with rasterio.open(result.confidence_path) as raster:
+        assert raster.descriptions == ("confidence", "reject", "familiarity")
+        strange = raster.read(3) < 0.9
+    is_town = drawn(result.class_path) == town.value
+    assert (strange == is_town).mean() > 0.9
+    tiles = pyogrio.raw.read(result.tiles_path)
+    column = tiles[3][list(tiles[0]["fields"]).index("familiarity")]
+    assert (column < 0.9).mean() == pytest.approx(result.unfamiliar_share, abs=1e-3)
 
 
 def test_a_class_called_other_is_no_class(landscape: Path, tiny_model: str, folder: Path) -> None:

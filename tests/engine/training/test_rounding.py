@@ -51,7 +51,7 @@ def test_grid_is_found_along_the_first_or_the_last_axis_only() -> None:
 
 def test_graph_and_torch_weights_are_of_the_rounded_network(network: TwoTowers, tmp_path: Path) -> None:
     round_weights(network)
-    write_image_graph(network, tmp_path / "image.onnx", bands=3)
+    write_image_graph(network.image, tmp_path / "image.onnx", bands=3)
     write_image_weights(network, tmp_path / "weights.safetensors")
     large = [
         item for item in onnx.load(tmp_path / "image.onnx").graph.initializer if prod(item.dims) >= SMALLEST_ROUNDED

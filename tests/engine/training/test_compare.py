@@ -1,0 +1,30 @@
+"""Recipes are compared over the same seeds, at the size of the lessons and at others, and the table is on disk."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from geomm_engine.progress import run
+from geomm_engine.training.compare import compare
+from geomm_engine.training.config import find_config, read_config
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_recipe_has_every_seed_and_its_own_figures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geomm_engine.training.compare.SMALLEST_PX", 16)
+    config = read_config(find_config("drawn"))
+    short = replace(config, schedule=replace(config.schedule, steps=2))
+    network = replace(short.network, image=replace(short.network.image, position="learned"))
+    other = replace(short, id="other", network=network)
+    table = run(compare([short, other], folder, folder / "out", seeds=(1, 2)))
+    assert {(item.recipe, item.seed) for item in table.figures} == {(r, s) for r in (short.id, "other") for s in (1, 2)}
+    assert json.loads((folder / "out" / "comparison.json").read_text(encoding="utf-8"))["steps"] == 2
+    for row in table.summary:
+        own = [f.top_1 for f in table.figures if (f.recipe, f.set_name, f.px) == (row.recipe, row.set_name, row.px)]
+        assert len(own) == 2
+        assert row.mean == pytest.approx(sum(own) / 2, abs=1e-4)
+        assert row.is_trained_size == (row.px in {size.px for size in config.sizes})
+    assert len({row.px for row in table.summary}) > 1
