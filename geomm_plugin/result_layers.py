@@ -77,6 +77,11 @@ class ResultLayers(Translated):
         tiles = load_vector(result.tiles_path, self.tr("Tiles"))
         if tiles is not None:
             self._add(tiles, run, "tiles", group, is_visible=False)
+        if result.unfamiliar_share > 0:
+            strange = load_raster(result.confidence_path, self.tr("Unfamiliar ground"))
+            if strange is not None:
+                result_styles.style_unfamiliar(strange, result.familiar_threshold)
+                self._add(strange, run, "unfamiliar", group, is_visible=False)
         classes = load_raster(result.class_path, self.tr("Classes: {0}").format(_short(run.words)))
         if classes is not None:
             result_styles.style_class_map(classes, result.classes)

@@ -24,6 +24,7 @@ from .client.contract import ClassShare
 from .translation import Translated
 
 CLASS_OPACITY = 0.7
+FAMILIARITY_BAND = 3
 # Plasma, from dark violet to yellow: even steps for the eye, also for colour-blind people and in grey.
 _PLASMA = ("#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921")
 
@@ -31,6 +32,12 @@ _PLASMA = ("#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921")
 class _Texts(Translated):
     def score(self, place: int) -> str:
         return (self.ends()[0], "", "", "", self.ends()[1])[place]
+
+    def unfamiliar(self) -> str:
+        return self.tr("unlike anything learned")
+
+    def familiar(self) -> str:
+        return self.tr("like what was learned")
 
     def ends(self) -> "tuple[str, str]":
         return self.tr("less alike"), self.tr("most alike")
@@ -55,6 +62,17 @@ def style_by_file(layer: QgsRasterLayer) -> None:
 
 def style_confidence(layer: QgsRasterLayer) -> None:
     layer.loadNamedStyle(paths.resource("styles", "confidence.qml"))
+
+
+def style_unfamiliar(layer: QgsRasterLayer, threshold: float) -> None:
+    """A veil over the ground whose familiarity, band 3 of a confidence file, is below ``threshold``."""
+    veiled = QgsColorRampShader.ColorRampItem(threshold, QColor(40, 20, 60, 150), _Texts().unfamiliar())
+    clear = QgsColorRampShader.ColorRampItem(float("inf"), QColor(0, 0, 0, 0), _Texts().familiar())
+    function = QgsColorRampShader(-1.0, threshold, None, QgsColorRampShader.Type.Discrete)
+    function.setColorRampItemList([veiled, clear])
+    shader = QgsRasterShader(-1.0, threshold)
+    shader.setRasterShaderFunction(function)
+    layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), FAMILIARITY_BAND, shader))
 
 
 def style_score(layer: QgsRasterLayer, threshold: float, highest: float) -> None:

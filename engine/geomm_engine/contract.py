@@ -319,7 +319,8 @@ class ClassShare:
 class ClassifyResult:
     """Absolute paths of what was written; ``scores_path`` is "" unless asked for.
 
-    ``unfamiliar_share``: the share of tiles that look like nothing the model has learned from; 0 where it does not know.
+    ``unfamiliar_share``: the share of tiles that look like nothing the model has learned from, because their familiarity
+    (band 3 of the confidence file) is below ``familiar_threshold``; 0 where the model cannot tell.
     """
 
     class_path: str
@@ -333,6 +334,7 @@ class ClassifyResult:
     embed: EmbedResult
     notes: Tuple[Note, ...] = ()
     unfamiliar_share: float = 0.0
+    familiar_threshold: float = -1.0
 
 
 @dataclass(frozen=True)

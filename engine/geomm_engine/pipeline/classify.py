@@ -301,6 +301,7 @@ class Drawing:
             classes=tuple(shares),
             mean_confidence=round(self._confidence_sum / max(self._pixel_count, 1), 4),
             unfamiliar_share=round(self._unfamiliar_share, 4),
+            familiar_threshold=self._scorer.exemplars.threshold if self._scorer.exemplars else -1.0,
             embed=embedded,
             notes=(*self._scorer.remarks, *self._notes(shares), *embedded.notes),
         )
@@ -317,8 +318,8 @@ class Drawing:
             notes.append(Note("mostly_unknown", Level.AMBER, text, {"share": unknown}))
         if self._unfamiliar_share > _MUCH_UNFAMILIAR:
             text = (
-                f"{self._unfamiliar_share:.0%} of the tiles look like nothing that {self._run.prepared.card.name} has learned "
-                "from: check the map there against the image (band “familiarity” of the confidence layer shows where)."
+                f"Unfamiliar ground: {self._unfamiliar_share:.0%} of the tiles look like nothing that "
+                f"{self._run.prepared.card.name} has learned from. Check the map there against the image."
             )
             notes.append(Note("unfamiliar", Level.AMBER, text, {"share": self._unfamiliar_share}))
         if self._scorer.text_mean is not None and not any(prompt.is_negative for prompt in self._scorer.prompts):

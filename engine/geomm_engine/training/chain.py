@@ -16,7 +16,8 @@ import matplotlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy.special import softmax
+from torch import Tensor, nn
 from torch.nn import functional
 
 from geomm_engine.contract import ErrorCode, encode
@@ -25,6 +26,7 @@ from geomm_engine.encoders.registry import find_model
 from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower, scene_tower_settings
 from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.band_student import BandStudent, BandStudentSettings
+from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job
 from geomm_engine.training.chain_config import ChainConfig, Loss
 from geomm_engine.training.chain_data import Batch, Lessons, Tiles
@@ -40,13 +42,15 @@ _STEP = 256
 class ChainCheck:
     """One look at the held-out tiles. ``agreement``: share for which student and teacher choose the same probe word.
 
-    ``by_others``: the same with the teacher's own bands hidden, where the student has others (else ``agreement`` again).
+    ``overlap``: how much of the probability of the probe words they share, which a single tile moves less.
+    ``by_others``: the overlap with the teacher's own bands hidden, where the student has others (else ``overlap`` again).
     ``cosine``: mean between both; ``retrieval``: share whose nearest teacher vector is their own.
     """
 
     step: int
     loss: float
     agreement: float
+    overlap: float
     by_others: float
     cosine: float
     retrieval: float
@@ -55,7 +59,7 @@ class ChainCheck:
 
 @dataclass(frozen=True)
 class ChainResult:
-    """The best student by agreement lies in ``folder``."""
+    """The best student by what it shares with its teacher lies in ``folder``; ``agreement`` is its own."""
 
     folder: Path
     best_step: int
@@ -138,7 +142,7 @@ def _to_unit_length(network: BandStudent, batch: Batch) -> None:
 
 
 def student_vectors(
-    network: BandStudent, lessons: Lessons, tiles: Tiles, kept: NDArray[np.float32] | None = None
+    network: nn.Module, lessons: Lessons, tiles: Tiles, kept: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     """(n, dim) unit vectors of tiles as they are, or of some of their bands; the network is in evaluation mode."""
     device = next(network.parameters()).device
@@ -156,6 +160,14 @@ def word_agreement(
 ) -> NDArray[np.bool_]:
     """(n,) whether both vectors of a tile choose the same word."""
     return np.asarray(np.argmax(first @ words.T, axis=1) == np.argmax(second @ words.T, axis=1))
+
+
+def word_overlap(
+    first: NDArray[np.float32], second: NDArray[np.float32], words: NDArray[np.float32], scale: float
+) -> NDArray[np.float64]:
+    """(n,) probability that both vectors of a tile give to the same words, 0–1: one less their total variation."""
+    shares = [softmax(scale * (vectors @ words.T).astype(np.float64), axis=1) for vectors in (first, second)]
+    return np.asarray(np.minimum(*shares).sum(axis=1))
 
 
 def retrieval_at_1(student: NDArray[np.float32], teacher: NDArray[np.float32]) -> float:
@@ -194,17 +206,20 @@ class Trainer(Learner[BandStudent, Batch, ChainCheck]):
 
     def look(self) -> ChainCheck:
         """The averaged student beside its teacher on the held-out tiles."""
-        held = self.lessons.held
-        vectors, others = student_vectors(self.average, self.lessons, held), self.lessons.others
-        agreement = float(word_agreement(vectors, held.teacher, self.lessons.words).mean())
-        by_others = agreement
+        held, words, others = self.lessons.held, self.lessons.words, self.lessons.others
+        network = ready(self.average, self.average.views)
+        scale = self.lessons.teacher.card.scoring.logit_scale
+        vectors = student_vectors(network, self.lessons, held)
+        overlap = float(word_overlap(vectors, held.teacher, words, scale).mean())
+        by_others = overlap
         if others is not None:
-            blind = student_vectors(self.average, self.lessons, held, others)
-            by_others = float(word_agreement(blind, held.teacher, self.lessons.words).mean())
+            blind = student_vectors(network, self.lessons, held, others)
+            by_others = float(word_overlap(blind, held.teacher, words, scale).mean())
         return ChainCheck(
             self.step,
             self.mean_loss,
-            agreement,
+            float(word_agreement(vectors, held.teacher, words).mean()),
+            overlap,
             by_others,
             float(np.sum(vectors * held.teacher, axis=1).mean()),
             retrieval_at_1(vectors, held.teacher),
@@ -212,8 +227,8 @@ class Trainer(Learner[BandStudent, Batch, ChainCheck]):
         )
 
     def rank(self, check: ChainCheck) -> tuple[float, ...]:
-        """By agreement in words, with the teacher's bands and without; of equal ones the nearest to its vectors."""
-        return 0.5 * (check.agreement + check.by_others), check.cosine
+        """By agreement in words, with the teacher's bands and without, as shared probability: tiles may be few."""
+        return (0.5 * (check.overlap + check.by_others),)
 
     def write_history(self, run: RunFolder) -> None:
         write_history(self.history, run.path)
@@ -243,7 +258,7 @@ def train_chain(lessons: Lessons, folder: Path, *, is_resumed: bool = False, dev
 
 
 def load_best(lessons: Lessons, run: RunFolder) -> BandStudent:
-    """The student with the best agreement of a run, ready to be used.
+    """The best student of a run, ready to be used.
 
     Raises:
         EngineError: the run has not come to its first check.
@@ -269,6 +284,7 @@ def write_history(history: list[ChainCheck], folder: Path) -> None:
         left.set(xlabel="step", ylabel="loss", title="training")
         for name, values in (
             ("same word as the teacher", [item.agreement for item in history]),
+            ("shared probability of words", [item.overlap for item in history]),
             ("the same, the teacher's bands hidden", [item.by_others for item in history]),
             ("mean cosine to the teacher", [item.cosine for item in history]),
             ("nearest teacher vector is its own", [item.retrieval for item in history]),

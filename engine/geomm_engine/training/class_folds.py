@@ -28,6 +28,9 @@ from geomm_engine.training.exemplars import choose_exemplars
 from geomm_engine.training.pictures import PictureSet, whole
 from geomm_engine.training.zero_shot import image_vectors, prototypes
 
+_SPOKEN_FOR = 150
+"""So many pictures of a class are enough to choose its exemplars from."""
+
 
 @dataclass(frozen=True)
 class FoldRow:
@@ -98,11 +101,13 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
 
 
 def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
-    """What stands for the training pictures of this network, as in an exported model."""
-    chosen = []
+    """What stands for the training pictures of this network, as in an exported model but from some of each class."""
+    chosen, seed = [], lessons.config.split_seed
+    random = np.random.default_rng(seed)
     for pictures, source in zip(lessons.training, lessons.config.pictures, strict=True):
-        vectors = _vectors(network, pictures, source.whole_px, lessons)
-        chosen.append(choose_exemplars(vectors, pictures.labels, lessons.config.split_seed))
+        rows = [random.permutation(np.flatnonzero(pictures.labels == at)) for at in np.unique(pictures.labels)]
+        some = pictures.subset(np.concatenate([own[:_SPOKEN_FOR] for own in rows]))
+        chosen.append(choose_exemplars(_vectors(network, some, source.whole_px, lessons), some.labels, seed))
     return Exemplars(np.concatenate(chosen), -1.0)
 
 

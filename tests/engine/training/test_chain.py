@@ -20,6 +20,7 @@ from geomm_engine.training.chain import (
     student_vectors,
     train_chain,
     word_agreement,
+    word_overlap,
 )
 from geomm_engine.training.chain_config import (
     CHAIN_RECIPES,
@@ -187,6 +188,14 @@ def test_agreement_is_about_words_not_vectors() -> None:
     first = np.array([[0.9, 0.1], [0.1, 0.9]], dtype=np.float32)
     second = np.array([[0.6, 0.4], [0.6, 0.4]], dtype=np.float32)
     assert word_agreement(first, second, words).tolist() == [True, False]
+
+
+def test_overlap_is_the_probability_that_both_give_to_the_same_words() -> None:
+    words = np.eye(2, dtype=np.float32)
+    first = np.array([[1, 0], [1, 0], [1, 0]], dtype=np.float32)
+    second = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
+    sure = 1 / (1 + np.exp(-3.0))
+    np.testing.assert_allclose(word_overlap(first, second, words, 3.0), [1, 2 * (1 - sure), 0.5 + 1 - sure], atol=1e-6)
 
 
 def test_batch_of_one_and_all_nodata_tiles_stay_finite(folder: Path, pair: RasterPair, tiny_model: str) -> None:

@@ -43,7 +43,7 @@ def test_first_click_gives_a_styled_group(make_dock, qtbot, any_engine, raster_l
     group = dock.session.layers.group(run.id)
     assert group is QgsProject.instance().layerTreeRoot().children()[0]
     kinds = {node.layer().customProperty(layers.KIND_PROPERTY): node for node in group.findLayers()}
-    assert set(kinds) == {"tiles", "class", "confidence"}
+    assert set(kinds) - {"unfamiliar"} == {"tiles", "class", "confidence"}
     class_map = kinds["class"].layer()
     assert isinstance(class_map.renderer(), QgsPalettedRasterRenderer)
     names = {entry.label: entry.color.name() for entry in class_map.renderer().classes()}
@@ -56,8 +56,22 @@ def test_first_click_gives_a_styled_group(make_dock, qtbot, any_engine, raster_l
     assert class_map.customProperty(layers.RUN_PROPERTY) == run.id
     assert Path(run.output_dir, "class.qml").exists()
     assert dock.classify.legend.topLevelItemCount() == len(run.result.classes)
-    assert notice(dock) == ""
+    assert not notice(dock) or "unfamiliar" in kinds
     assert dock.session.layers.layer(run.id, "partial") is None
+
+
+def test_ground_unlike_anything_learned_has_a_veil_and_a_notice(make_dock, qtbot, real_engine, raster_layer):
+    dock = make_dock()
+    run = run_and_wait(qtbot, dock)
+    assert run.result.unfamiliar_share > 0.2  # a drawn field beside a drawn lake
+    veil = dock.session.layers.layer(run.id, "unfamiliar")
+    assert veil.renderer().band() == 3
+    shader = veil.renderer().shader().rasterShaderFunction()
+    threshold = run.result.familiar_threshold
+    assert shader.shade(threshold - 0.01)[4] > 0
+    assert shader.shade(threshold + 0.01)[4] == 0
+    assert not dock.session.layers.group(run.id).findLayer(veil.id()).itemVisibilityChecked()
+    assert f"{run.result.unfamiliar_share:.0%}" in notice(dock)
 
 
 def test_search_threshold_restyles_without_the_engine(make_dock, qtbot, any_engine, raster_layer):
@@ -122,7 +136,7 @@ def test_a_killed_engine_is_said_and_the_next_run_works(make_dock, qtbot, fake_e
         fake_engine("well_behaved")
     with qtbot.waitSignal(dock.session.run_published, timeout=LONG_MS):
         click(qtbot, dock, "geommClassifyButton")
-    assert notice(dock) == ""
+    assert not notice(dock) or notice(dock).startswith("<b>The map is there")
 
 
 def test_cancel_leaves_no_empty_group(make_dock, qtbot, fake_engine, raster_layer):
