@@ -52,5 +52,8 @@ def run(args: argparse.Namespace) -> int:
     for row in table.summary:
         mark = "*" if row.is_trained_size else " "
         where = f"{row.set_name}, {row.px} px of {row.gsd_m:g} m"
-        print(f"  {row.recipe:28s} {where:32s}{mark} {100 * row.mean:5.1f} ± {100 * row.deviation:.1f} %")
+        across = (
+            "" if row.is_trained_size else f"   same name as at *: {100 * row.agreement:.1f} %, cosine {row.cosine:.3f}"
+        )
+        print(f"  {row.recipe:28s} {where:32s}{mark} {100 * row.mean:5.1f} ± {100 * row.deviation:.1f} %{across}")
     return 0

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import nn
 
 from geomm_engine.contract import encode
 from geomm_engine.errors import writing
@@ -21,7 +23,7 @@ from geomm_engine.progress import Job, Progress
 from geomm_engine.training.config import ContrastiveConfig
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
-from geomm_engine.training.pictures import whole
+from geomm_engine.training.pictures import PictureSet, whole
 from geomm_engine.training.zero_shot import image_vectors, prototypes, top_1
 
 SMALLEST_PX = 32
@@ -29,7 +31,10 @@ SMALLEST_PX = 32
 
 @dataclass(frozen=True)
 class Figure:
-    """Top-1 of one recipe and seed on one set, whole pictures at ``px`` pixels of ``gsd_m`` metres."""
+    """Top-1 of one recipe and seed on one set, whole pictures at ``px`` pixels of ``gsd_m`` metres.
+
+    ``cosine`` and ``agreement`` (the same name) compare with the same pictures at the size of the lessons.
+    """
 
     recipe: str
     seed: int
@@ -37,11 +42,13 @@ class Figure:
     px: int
     gsd_m: float
     top_1: float
+    cosine: float
+    agreement: float
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean over the seeds and their standard deviation (n − 1); ``is_trained_size``: tiles of the size of the lessons."""
+    """Mean over the seeds, of top-1 the standard deviation too (n − 1); ``is_trained_size``: tiles of the lessons' size."""
 
     recipe: str
     set_name: str
@@ -49,6 +56,8 @@ class Summary:
     gsd_m: float
     mean: float
     deviation: float
+    cosine: float
+    agreement: float
     is_trained_size: bool
 
 
@@ -92,21 +101,31 @@ def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> li
     for place in lessons.measured_places:
         source, pictures = lessons.config.pictures[place], lessons.validation[place]
         texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
+        usual, _ = _seen(tower, pictures, lessons.config.sizes[0].px, lessons)
         px = source.size_px
         while px >= SMALLEST_PX:
-            pixels, gsd_m = whole(pictures, px)
-            vectors = image_vectors(tower, pixels, gsd_m, lessons.normalise)
-            found.append(Figure(recipe, seed, source.name, px, gsd_m, top_1(vectors, texts, pictures)))
+            vectors, gsd_m = _seen(tower, pictures, px, lessons)
+            cosine = float((vectors * usual).sum(axis=1).mean())
+            same = float(((vectors @ texts.T).argmax(axis=1) == (usual @ texts.T).argmax(axis=1)).mean())
+            right = top_1(vectors, texts, pictures)
+            found.append(Figure(recipe, seed, source.name, px, gsd_m, right, cosine, same))
             px //= 2
     return found
+
+
+def _seen(tower: nn.Module, pictures: PictureSet, px: int, lessons: Lessons) -> tuple[NDArray[np.float32], float]:
+    pixels, gsd_m = whole(pictures, px)
+    return image_vectors(tower, pixels, gsd_m, lessons.normalise), gsd_m
 
 
 def _summary(figures: Sequence[Figure], configs: Sequence[ContrastiveConfig]) -> tuple[Summary, ...]:
     trained = {config.id: {size.px for size in config.sizes} for config in configs}
     rows: list[Summary] = []
     for recipe, name, px, gsd_m in dict.fromkeys((f.recipe, f.set_name, f.px, f.gsd_m) for f in figures):
-        own = [f.top_1 for f in figures if (f.recipe, f.set_name, f.px) == (recipe, name, px)]
-        deviation = float(np.std(own, ddof=1)) if len(own) > 1 else 0.0
-        mean = round(float(np.mean(own)), 4)
-        rows.append(Summary(recipe, name, px, gsd_m, mean, round(deviation, 4), px in trained[recipe]))
+        own = np.array(
+            [(f.top_1, f.cosine, f.agreement) for f in figures if (f.recipe, f.set_name, f.px) == (recipe, name, px)]
+        )
+        mean, cosine, agreement = (round(float(value), 4) for value in own.mean(axis=0))
+        deviation = round(float(own[:, 0].std(ddof=1)), 4) if len(own) > 1 else 0.0
+        rows.append(Summary(recipe, name, px, gsd_m, mean, deviation, cosine, agreement, px in trained[recipe]))
     return tuple(rows)
