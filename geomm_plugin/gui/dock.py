@@ -33,6 +33,7 @@ from .teach_window import TeachWindow
 
 MIN_WIDTH = 360
 SAID_BY_LOCATE = {"place_disagrees", "date_disagrees"}
+NEAR_KM = 1000.0
 
 
 class GeommDock(QgsDockWidget):
@@ -234,7 +235,7 @@ class GeommDock(QgsDockWidget):
     def _on_published(self, run: runs.Run) -> None:
         self._show_run(run.id)
         if isinstance(run.result, contract.LocateResult):
-            self.map_view.show_around(replace(run.result.best, radius_km=run.result.radius_90_km))
+            self.map_view.show_around(replace(run.result.best, radius_km=_worth_seeing_km(run.result)))
         known = self.target.line.codes | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:
@@ -337,3 +338,8 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidget(widget)
     return area
+
+
+def _worth_seeing_km(result: contract.LocateResult) -> float:
+    """Some way round where half of the probability lies; what the 90 % region holds elsewhere is on the small world map."""
+    return min(result.radius_90_km, max(3.0 * result.radius_50_km, NEAR_KM))

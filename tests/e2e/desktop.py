@@ -17,6 +17,7 @@ SCREEN = "1600x1000x24"
 NEEDED = ("qgis", "Xvfb", "xdotool", "openbox", "xdpyinfo")
 POLL_S = 0.1
 STILL_LOOKS = 3
+DRAWN_S = 20.0
 
 
 def missing_programs():
@@ -93,7 +94,10 @@ class Desktop:
         raise AssertionError(f"waited in vain for {what}; state: {json.dumps(self.state())[:3000]}")
 
     def screenshot(self, name: str) -> Path:
-        """A picture of the whole screen, kept in GEOMM_SHOTS if that is set."""
+        """A picture of the whole screen once the map is drawn, kept in GEOMM_SHOTS if that is set."""
+        end = time.monotonic() + DRAWN_S
+        while self.state().get("is_drawing") and time.monotonic() < end:
+            time.sleep(POLL_S)
         folder = Path(os.environ.get("GEOMM_SHOTS", self.folder))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.png"
@@ -109,7 +113,7 @@ class Desktop:
         def is_under_the_pointer():
             left, top, width, height = self._settled(name)
             self._call("xdotool", "mousemove", str(int(left + dx * width)), str(int(top + dy * height)))
-            self._next_report()
+            self.next_report()
             return name in self.state()["under_pointer"]
 
         self.wait(is_under_the_pointer, 60, f"the pointer over {name}")
@@ -120,7 +124,7 @@ class Desktop:
         seen = []
 
         def stands_still():
-            self._next_report()
+            self.next_report()
             seen.append(self.state()["widgets"].get(name))
             last = seen[-STILL_LOOKS:]
             return len(last) == STILL_LOOKS and last[-1] is not None and len({str(place) for place in last}) == 1
@@ -128,7 +132,7 @@ class Desktop:
         self.wait(stands_still, 20, f"the widget {name}")
         return seen[-1]
 
-    def _next_report(self) -> None:
+    def next_report(self) -> None:
         """Until QGIS has reported twice more: while it is busy, its last report grows old, and the next may be half old."""
         now = self.state()["beat"]
         self.wait(lambda: self.state()["beat"] > now + 1, 60, "QGIS to answer")

@@ -61,6 +61,7 @@ def state(dock):
         "threshold": dock.search.histogram.threshold,
         "hits": dock.search.table.rowCount(),
         "scale": iface.mapCanvas().scale(),
+        "is_drawing": iface.mapCanvas().isDrawing(),
         "focus": QApplication.focusWidget().objectName() if QApplication.focusWidget() else "",
         "dialog": QApplication.activeModalWidget() is not None,
     }
