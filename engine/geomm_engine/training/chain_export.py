@@ -38,11 +38,13 @@ from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import ModelError, writing
 from geomm_engine.networks.band_student import ARCHITECTURE, BandStudent, FrozenStudent
 from geomm_engine.networks.views import ready
+from geomm_engine.scoring.familiarity import Exemplars, write_exemplars
 from geomm_engine.sensors import role_of, wavelength_of
 from geomm_engine.training.bridge import bridge_report, embed_tiles
 from geomm_engine.training.chain import load_best, settings_for
 from geomm_engine.training.chain_data import Lessons
 from geomm_engine.training.chain_places import STUDENT_UNITS
+from geomm_engine.training.exemplars import UNFAMILIAR_SHARE, choose_exemplars
 from geomm_engine.training.graphs import Unit, check_fidelity, halve_weights
 from geomm_engine.training.measure import Vectors, reject_scores
 from geomm_engine.training.rounding import round_weights
@@ -50,6 +52,7 @@ from geomm_engine.training.run_folder import RunFolder
 
 OPSET = 18
 IMAGE_FILE = "image.onnx"
+EXEMPLARS_FILE = "exemplars.npz"
 REPORT_FILE = "bridge.json"
 _SCALES = np.arange(4.0, 101.0, 1.0)
 _CHECKED = 64
@@ -225,6 +228,10 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     sample = np.unique(np.linspace(0, len(lessons.training) - 1, min(_SAMPLED, len(lessons.training))).astype(np.int64))
     taught = lessons.training.subset(sample)
     seen = embed_tiles(model, taught)
+    known = Exemplars(
+        choose_exemplars(seen, np.argmax(taught.teacher @ lessons.words.T, axis=1), lessons.config.seed), -1.0
+    )
+    write_exemplars(known.vectors, model.path / EXEMPLARS_FILE)
     cosine, chosen = held @ lessons.words.T, lessons.held.teacher @ lessons.words.T
     order = np.argsort(-chosen, axis=1)
     unrelated = np.take_along_axis(cosine, order[:, min(3, order.shape[1] - 1) :], axis=1)
@@ -234,6 +241,7 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
         reject_threshold=_threshold(draft.scoring, seen, taught.teacher, lessons.words),
         background_similarity_mean=round(float(unrelated.mean()), 4),
         background_similarity_std=round(max(0.01, float(unrelated.std())), 4),
+        familiar_threshold=round(float(np.quantile(known.familiarity(held), UNFAMILIAR_SHARE)), 3),
     )
     date = datetime.now(UTC).date().isoformat()
     bridge = bridge_report(lessons, model)
@@ -251,7 +259,8 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     ]
     how = "ONNX against torch, both with weights of one byte"
     measured.append(Measurement("held-out tiles", how, "largest cosine deviation", deviation, date))
-    return replace(draft, scoring=scoring, measured=tuple(measured), bridge=bridge)
+    files = (*draft.files, _file("exemplars", model.path / EXEMPLARS_FILE))
+    return replace(draft, files=files, scoring=scoring, measured=tuple(measured), bridge=bridge)
 
 
 def _threshold(scoring: CardScoring, student: Vectors, teacher: Vectors, words: Vectors) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from geomm_engine.cli import bridge_table, main
 from geomm_engine.contract import (
@@ -64,6 +65,22 @@ def test_card_is_of_the_teachers_space(taught: Path, tiny_model: str) -> None:
     assert [item.unit for item in card.radiometry.calibrations] == ["surface_reflectance"]
     assert card.bands_needed == 2
     assert read_card(taught / "student").damaged_files() == []
+
+
+def test_a_student_knows_its_own_ground_and_tells_strange_ground(taught: Path, folder: Path) -> None:
+    entries = tuple(ClassEntry(word) for word in scenes.WORDS)
+    strange = folder / "bruit.tif"
+    with rasterio.open(taught / "cinq.tif") as raster, rasterio.open(strange, "w", **raster.profile) as noise:
+        values = np.random.default_rng(3).uniform(0, 2 * raster.read().max(), (raster.count, *raster.shape))
+        noise.write(values.astype(raster.dtypes[0]))
+        noise.descriptions = raster.descriptions
+        noise.update_tags(**raster.tags())
+    shares = {}
+    for path in (taught / "cinq.tif", strange):
+        asked = ClassifyParams(RasterSource((str(path),)), entries, str(folder / path.stem), str(taught / "student"))
+        shares[path.stem] = run(classify(asked)).unfamiliar_share
+    assert shares["cinq"] < 0.5
+    assert shares["bruit"] > 0.9
 
 
 def test_bridge_report_is_in_the_card_and_beside_the_run(taught: Path) -> None:
@@ -152,7 +169,7 @@ def test_teaching_is_a_job_that_installs_a_model(installed: Path, folder: Path, 
     assert result.bridge
     model = find_model("radar")
     assert model.card.text_from == "tiny"
-    assert {path.name for path in model.path.iterdir()} == {"card.json", "image.onnx"}
+    assert {path.name for path in model.path.iterdir()} == {"card.json", "image.onnx", "exemplars.npz"}
     assert run(embed(EmbedParams(RasterSource((radar[1],)), "radar"))).tiles_embedded > 0
     with pytest.raises(EngineError, match="already"):
         run(teach(params))
