@@ -16,7 +16,7 @@ beats = count()
 
 
 def begin():
-    layer = iface.addRasterLayer(os.environ["GEOMM_E2E_RASTER"], "image é")
+    layer = iface.addRasterLayer(os.environ["GEOMM_E2E_RASTER"], os.environ.get("GEOMM_E2E_NAME", "image é"))
     layer.setContrastEnhancement(QgsContrastEnhancement.StretchToMinimumMaximum, QgsRasterMinMaxOrigin.CumulativeCut)
     window = iface.mainWindow()
     window.showMaximized()
