@@ -199,7 +199,7 @@ class ResultLayers(Translated):
         node = group.addLayer(layer)
         node.setItemVisibilityChecked(is_visible)
         node.setExpanded(is_visible)
-        if kind not in ("partial", "places", "regions"):
+        if kind not in ("partial", "places", "regions", "unfamiliar"):
             _save_style(layer)
 
     def _metadata(self, layer: QgsMapLayer, run: Run) -> QgsLayerMetadata:

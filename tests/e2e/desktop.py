@@ -17,7 +17,7 @@ SCREEN = "1600x1000x24"
 NEEDED = ("qgis", "Xvfb", "xdotool", "openbox", "xdpyinfo")
 POLL_S = 0.1
 STILL_LOOKS = 3
-DRAWN_S = 20.0
+BUSY_S = 60.0
 
 
 def missing_programs():
@@ -90,14 +90,16 @@ class Desktop:
             if is_so():
                 return
             time.sleep(POLL_S)
-        self.screenshot("timeout")
+        self._picture("timeout")
         raise AssertionError(f"waited in vain for {what}; state: {json.dumps(self.state())[:3000]}")
 
     def screenshot(self, name: str) -> Path:
         """A picture of the whole screen once the map is drawn, kept in GEOMM_SHOTS if that is set."""
-        end = time.monotonic() + DRAWN_S
-        while self.state().get("is_drawing") and time.monotonic() < end:
-            time.sleep(POLL_S)
+        self.next_report()
+        self.wait(lambda: not self.state()["is_drawing"], BUSY_S, "the map")
+        return self._picture(name)
+
+    def _picture(self, name: str) -> Path:
         folder = Path(os.environ.get("GEOMM_SHOTS", self.folder))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.png"
@@ -116,7 +118,7 @@ class Desktop:
             self.next_report()
             return name in self.state()["under_pointer"]
 
-        self.wait(is_under_the_pointer, 60, f"the pointer over {name}")
+        self.wait(is_under_the_pointer, 180, f"the pointer over {name}")
         self._call("xdotool", "click", "--repeat", str(times), "--delay", "80", "1")
 
     def _settled(self, name: str):
@@ -129,13 +131,13 @@ class Desktop:
             last = seen[-STILL_LOOKS:]
             return len(last) == STILL_LOOKS and last[-1] is not None and len({str(place) for place in last}) == 1
 
-        self.wait(stands_still, 20, f"the widget {name}")
+        self.wait(stands_still, 120, f"the widget {name}")
         return seen[-1]
 
     def next_report(self) -> None:
         """Until QGIS has reported twice more: while it is busy, its last report grows old, and the next may be half old."""
         now = self.state()["beat"]
-        self.wait(lambda: self.state()["beat"] > now + 1, 60, "QGIS to answer")
+        self.wait(lambda: self.state()["beat"] > now + 1, BUSY_S, "QGIS to answer")
 
     def click_into(self, name: str) -> None:
         """Clicks into a field and waits until it has the keyboard."""

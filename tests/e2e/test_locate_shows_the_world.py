@@ -62,7 +62,6 @@ def test_locate(desktop):
     state = desktop.state()
     assert {"Likely places", "Credible regions", "Probability", "Countries"} <= set(state["layers"])
     assert state["notice"] == ""
-    desktop.next_report()
     desktop.screenshot("located")
     before = state["scale"]
     desktop.click("geommPlaces", 0.4, 0.6, times=2)

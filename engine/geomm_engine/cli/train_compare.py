@@ -50,10 +50,9 @@ def run(args: argparse.Namespace) -> int:
         f"top-1 of typed class names, mean of {args.seeds} seeds ± their standard deviation; * the size of the lessons"
     )
     for row in table.summary:
-        mark = "*" if row.is_trained_size else " "
+        mark = "*" if row.is_usual else " "
         where = f"{row.set_name}, {row.px} px of {row.gsd_m:g} m"
-        across = (
-            "" if row.is_trained_size else f"   same name as at *: {100 * row.agreement:.1f} %, cosine {row.cosine:.3f}"
-        )
-        print(f"  {row.recipe:28s} {where:32s}{mark} {100 * row.mean:5.1f} ± {100 * row.deviation:.1f} %{across}")
+        spread = "" if row.deviation is None else f" ± {100 * row.deviation:.1f}"
+        across = "" if row.is_usual else f"   same name as at *: {100 * row.agreement:.1f} %, cosine {row.cosine:.3f}"
+        print(f"  {row.recipe:28s} {where:32s}{mark} {100 * row.mean:5.1f}{spread} %{across}")
     return 0

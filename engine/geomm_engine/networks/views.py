@@ -1,6 +1,6 @@
 """A ready tower looks at a tile from more than one side: the mean of its answers depends less on an accident of direction.
 
-Only for use and export; a network that learns sees turned crops anyway. Every view costs the arithmetic of the first.
+For use, export and measuring; a network that learns sees turned crops anyway. Every view costs the arithmetic of the first.
 """
 
 from __future__ import annotations

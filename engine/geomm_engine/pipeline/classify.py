@@ -90,7 +90,7 @@ def _embed_params(params: ClassifyParams) -> EmbedParams:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Everything that turns vectors into class probabilities; knows no file but that of a prior."""
+    """Everything that turns vectors into class probabilities; once made, it knows no file but that of a prior."""
 
     prompts: tuple[Prompt, ...]
     entries: tuple[ClassEntry, ...]
@@ -354,7 +354,7 @@ def _exemplars(folder: ModelFolder) -> Exemplars | None:
     """What stands for the model's training pictures; nothing where the model does not say."""
     if not folder.has_file("exemplars"):
         return None
-    return read_exemplars(folder.file("exemplars"), folder.card.scoring.familiar_threshold)
+    return read_exemplars(folder.file("exemplars"), folder.card.dim, folder.card.scoring.familiar_threshold)
 
 
 def _columns(prompts: Sequence[Prompt]) -> list[str]:
@@ -391,5 +391,6 @@ def _provenance(prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> P
             "is_smooth": scorer.is_smooth,
             "negatives": ", ".join(entry.name for entry in scorer.entries if entry.is_negative),
         }
+        | ({"familiar_threshold": scorer.exemplars.threshold} if scorer.exemplars else {})
         | ({"prior": scorer.prior.text} if scorer.prior else {}),
     )

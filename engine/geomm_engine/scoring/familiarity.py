@@ -7,6 +7,8 @@ et al. 2022, "Out-of-distribution detection with deep nearest neighbors").
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,23 +33,25 @@ class Exemplars:
         return np.asarray((vectors @ self.vectors.T).max(axis=1), dtype=np.float32)
 
 
-def read_exemplars(path: Path, threshold: float) -> Exemplars:
-    """The exemplars of a model.
+def read_exemplars(path: Path, dim: int, threshold: float) -> Exemplars:
+    """The exemplars of a model whose vectors have ``dim`` numbers.
 
     Raises:
-        ModelError: the file is damaged.
+        ModelError: the file is damaged, or holds something else.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
             steps = stored["vectors"].astype(np.float32)
-        length = np.linalg.norm(steps, axis=1, keepdims=True)
-    except (OSError, ValueError, KeyError) as problem:
+        if steps.ndim != 2 or not len(steps) or steps.shape[1] != dim:
+            raise ValueError(f"it holds {steps.shape}, not vectors of {dim} numbers")
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
         raise ModelError(
             ErrorCode.MODEL_INVALID,
             f"The exemplars {path} of the model cannot be used: {problem}.",
             "Install the model again.",
             path=str(path),
         ) from problem
+    length = np.linalg.norm(steps, axis=1, keepdims=True)
     return Exemplars(steps / np.maximum(length, 1e-6), threshold)
 
 

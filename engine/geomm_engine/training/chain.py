@@ -227,7 +227,10 @@ class Trainer(Learner[BandStudent, Batch, ChainCheck]):
         )
 
     def rank(self, check: ChainCheck) -> tuple[float, ...]:
-        """By agreement in words, with the teacher's bands and without, as shared probability: tiles may be few."""
+        """By agreement in words, with the teacher's bands and without, as shared probability: tiles may be few.
+
+        Both are weighed with the teacher's scale; the student's own is fitted when it is exported.
+        """
         return (0.5 * (check.overlap + check.by_others),)
 
     def write_history(self, run: RunFolder) -> None:

@@ -38,7 +38,7 @@ from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import ModelError, writing
 from geomm_engine.networks.band_student import ARCHITECTURE, BandStudent, FrozenStudent
 from geomm_engine.networks.views import ready
-from geomm_engine.scoring.familiarity import Exemplars, write_exemplars
+from geomm_engine.scoring.familiarity import read_exemplars, write_exemplars
 from geomm_engine.sensors import role_of, wavelength_of
 from geomm_engine.training.bridge import bridge_report, embed_tiles
 from geomm_engine.training.chain import load_best, settings_for
@@ -228,10 +228,9 @@ def _measured(draft: Card, model: ModelFolder, lessons: Lessons, deviation: floa
     sample = np.unique(np.linspace(0, len(lessons.training) - 1, min(_SAMPLED, len(lessons.training))).astype(np.int64))
     taught = lessons.training.subset(sample)
     seen = embed_tiles(model, taught)
-    known = Exemplars(
-        choose_exemplars(seen, np.argmax(taught.teacher @ lessons.words.T, axis=1), lessons.config.seed), -1.0
-    )
-    write_exemplars(known.vectors, model.path / EXEMPLARS_FILE)
+    said = np.argmax(taught.teacher @ lessons.words.T, axis=1)
+    write_exemplars(choose_exemplars(seen, said, lessons.config.seed), model.path / EXEMPLARS_FILE)
+    known = read_exemplars(model.path / EXEMPLARS_FILE, draft.dim, -1.0)
     cosine, chosen = held @ lessons.words.T, lessons.held.teacher @ lessons.words.T
     order = np.argsort(-chosen, axis=1)
     unrelated = np.take_along_axis(cosine, order[:, min(3, order.shape[1] - 1) :], axis=1)

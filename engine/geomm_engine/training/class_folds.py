@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geomm_engine.contract import encode
 from geomm_engine.errors import writing
@@ -25,8 +24,7 @@ from geomm_engine.training.config import ContrastiveConfig
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.exemplars import choose_exemplars
-from geomm_engine.training.pictures import PictureSet, whole
-from geomm_engine.training.zero_shot import image_vectors, prototypes
+from geomm_engine.training.zero_shot import prototypes, whole_vectors
 
 _SPOKEN_FOR = 150
 """So many pictures of a class are enough to choose its exemplars from."""
@@ -104,23 +102,21 @@ def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
     """What stands for the training pictures of this network, as in an exported model but from some of each class."""
     chosen, seed = [], lessons.config.split_seed
     random = np.random.default_rng(seed)
+    tower = ready(network.image, lessons.config.network.image.views)
     for pictures, source in zip(lessons.training, lessons.config.pictures, strict=True):
         rows = [random.permutation(np.flatnonzero(pictures.labels == at)) for at in np.unique(pictures.labels)]
         some = pictures.subset(np.concatenate([own[:_SPOKEN_FOR] for own in rows]))
-        chosen.append(choose_exemplars(_vectors(network, some, source.whole_px, lessons), some.labels, seed))
+        vectors = whole_vectors(tower, some, source.whole_px, lessons.normalise)
+        chosen.append(choose_exemplars(vectors, some.labels, seed))
     return Exemplars(np.concatenate(chosen), -1.0)
-
-
-def _vectors(network: TwoTowers, pictures: PictureSet, size_px: int, lessons: Lessons) -> NDArray[np.float32]:
-    pixels, gsd_m = whole(pictures, size_px)
-    return image_vectors(ready(network.image, lessons.config.network.image.views), pixels, gsd_m, lessons.normalise)
 
 
 def _row(
     fold: int, network: TwoTowers, known: Exemplars, lessons: Lessons, place: int, unseen: tuple[str, ...]
 ) -> FoldRow:
     source, pictures = lessons.config.pictures[place], lessons.validation[place]
-    vectors = _vectors(network, pictures, source.whole_px, lessons)
+    tower = ready(network.image, lessons.config.network.image.views)
+    vectors = whole_vectors(tower, pictures, source.whole_px, lessons.normalise)
     texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
     cosine = vectors @ texts.T
     hidden = np.array([item in unseen for item in pictures.classes])

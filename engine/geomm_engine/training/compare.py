@@ -12,19 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import nn
 
-from geomm_engine.contract import encode
-from geomm_engine.errors import writing
+from geomm_engine.contract import ErrorCode, encode
+from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job, Progress
 from geomm_engine.training.config import ContrastiveConfig
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
-from geomm_engine.training.pictures import PictureSet, whole
-from geomm_engine.training.zero_shot import image_vectors, prototypes, top_1
+from geomm_engine.training.loop import threads
+from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
 SMALLEST_PX = 32
 
@@ -48,23 +46,26 @@ class Figure:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean over the seeds, of top-1 the standard deviation too (n − 1); ``is_trained_size``: tiles of the lessons' size."""
+    """Mean over the seeds, of top-1 the standard deviation too (n − 1; nothing with one seed).
+
+    ``is_usual``: tiles of the (first) size of the lessons, with which ``cosine`` and ``agreement`` compare.
+    """
 
     recipe: str
     set_name: str
     px: int
     gsd_m: float
     mean: float
-    deviation: float
+    deviation: float | None
     cosine: float
     agreement: float
-    is_trained_size: bool
+    is_usual: bool
 
 
 @dataclass(frozen=True)
 class Comparison:
     seeds: tuple[int, ...]
-    steps: int
+    steps: dict[str, int]
     figures: tuple[Figure, ...]
     summary: tuple[Summary, ...]
 
@@ -73,21 +74,29 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
     """Train every recipe with every seed and measure it; writes ``comparison.json`` anew after each.
 
     Raises:
-        EngineError: data or captions are wrong, or the folder cannot be written.
+        EngineError: data or captions are wrong, two recipes have one id, or the folder cannot be written.
     """
+    steps = {config.id: config.schedule.all_steps for config in configs}
+    if len(steps) < len(configs):
+        raise EngineError(
+            ErrorCode.FOLDER_INVALID,
+            f"Two of the recipes have the same id: {', '.join(config.id for config in configs)}.",
+            "Give each recipe an id of its own, and name it once.",
+        )
     figures: list[Figure] = []
-    total = len(seeds) * sum(config.schedule.all_steps for config in configs)
+    total = len(seeds) * sum(steps.values())
     done = 0
     for seed in seeds:
         for config in configs:
             lessons = Lessons(replace(config, seed=seed), data)
-            trainer = trainer_for(lessons, data)
-            for batch in trainer.batches(config.schedule.all_steps):
-                trainer.learn(batch)
-                done += 1
-                yield Progress("train", done, total)
-            figures += _figures(config.id, seed, trainer.average, lessons)
-            table = Comparison(tuple(seeds), configs[0].schedule.all_steps, tuple(figures), _summary(figures, configs))
+            with threads(config.threads):
+                trainer = trainer_for(lessons, data)
+                for batch in trainer.batches(config.schedule.all_steps):
+                    trainer.learn(batch)
+                    done += 1
+                    yield Progress("train", done, total)
+                figures += _figures(config.id, seed, trainer.average, lessons)
+            table = Comparison(tuple(seeds), steps, tuple(figures), _summary(figures, configs))
             with writing(output):
                 output.mkdir(parents=True, exist_ok=True)
                 text = json.dumps(encode(table), indent=1) + "\n"
@@ -101,10 +110,12 @@ def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> li
     for place in lessons.measured_places:
         source, pictures = lessons.config.pictures[place], lessons.validation[place]
         texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
-        usual, _ = _seen(tower, pictures, lessons.config.sizes[0].px, lessons)
+        usual_px = lessons.config.sizes[0].px
+        usual = whole_vectors(tower, pictures, usual_px, lessons.normalise)
         px = source.size_px
         while px >= SMALLEST_PX:
-            vectors, gsd_m = _seen(tower, pictures, px, lessons)
+            vectors = usual if px == usual_px else whole_vectors(tower, pictures, px, lessons.normalise)
+            gsd_m = source.gsd_m * source.size_px / px
             cosine = float((vectors * usual).sum(axis=1).mean())
             same = float(((vectors @ texts.T).argmax(axis=1) == (usual @ texts.T).argmax(axis=1)).mean())
             right = top_1(vectors, texts, pictures)
@@ -113,19 +124,14 @@ def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> li
     return found
 
 
-def _seen(tower: nn.Module, pictures: PictureSet, px: int, lessons: Lessons) -> tuple[NDArray[np.float32], float]:
-    pixels, gsd_m = whole(pictures, px)
-    return image_vectors(tower, pixels, gsd_m, lessons.normalise), gsd_m
-
-
 def _summary(figures: Sequence[Figure], configs: Sequence[ContrastiveConfig]) -> tuple[Summary, ...]:
-    trained = {config.id: {size.px for size in config.sizes} for config in configs}
+    usual = {config.id: config.sizes[0].px for config in configs}
     rows: list[Summary] = []
     for recipe, name, px, gsd_m in dict.fromkeys((f.recipe, f.set_name, f.px, f.gsd_m) for f in figures):
         own = np.array(
             [(f.top_1, f.cosine, f.agreement) for f in figures if (f.recipe, f.set_name, f.px) == (recipe, name, px)]
         )
         mean, cosine, agreement = (round(float(value), 4) for value in own.mean(axis=0))
-        deviation = round(float(own[:, 0].std(ddof=1)), 4) if len(own) > 1 else 0.0
-        rows.append(Summary(recipe, name, px, gsd_m, mean, deviation, cosine, agreement, px in trained[recipe]))
+        deviation = round(float(own[:, 0].std(ddof=1)), 4) if len(own) > 1 else None
+        rows.append(Summary(recipe, name, px, gsd_m, mean, deviation, cosine, agreement, px == usual[recipe]))
     return tuple(rows)

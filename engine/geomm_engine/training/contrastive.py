@@ -18,9 +18,8 @@ from geomm_engine.training.data import Batch, Lessons
 from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
 from geomm_engine.training.losses import anchor_loss, contrastive_loss
 from geomm_engine.training.mobilenet import read_convolutions
-from geomm_engine.training.pictures import whole
 from geomm_engine.training.run_folder import Check, RunFolder
-from geomm_engine.training.zero_shot import image_vectors, prototypes, top_1
+from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         found: dict[str, float] = {}
         for place in self.lessons.measured_places:
             source, pictures = self.config.pictures[place], self.lessons.validation[place]
-            pixels, gsd_m = whole(pictures, source.whole_px)
-            vectors = image_vectors(self.average.image, pixels, gsd_m, self.lessons.normalise)
+            vectors = whole_vectors(self.average.image, pictures, source.whole_px, self.lessons.normalise)
             names = [self.lessons.captions.classes[item] for item in pictures.classes]
             found[source.name] = top_1(vectors, prototypes(self.average, names, self.lessons.tokens), pictures)
         metric = sum(found.values()) / len(found)

@@ -12,14 +12,14 @@ from geomm_engine.encoders.encoder import unit
 
 PER_CLASS = 16
 UNFAMILIAR_SHARE = 0.02
-"""Of pictures of learned classes that training did not see, so many are called unfamiliar."""
+"""Of the set that a model knows least, so many pictures that training did not see are called unfamiliar."""
 
 
 def choose_exemplars(vectors: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
     """(n, dim) unit vectors with their classes (n,) → (m, dim) unit vectors, at most 16 a class (k-means)."""
     chosen: list[NDArray[np.float32]] = []
     for label in np.unique(labels):
-        own = vectors[labels == label]
+        own = np.unique(vectors[labels == label], axis=0)
         if len(own) <= PER_CLASS:
             chosen.append(own)
             continue

@@ -163,7 +163,7 @@ def _measured(
     image, text = OnnxImageEncoder(model), OnnxTextEncoder(model)
     means = [_balanced_mean(*taught[place]) for place in lessons.measured_places]
     reference = np.mean(means, axis=0).astype(np.float32)
-    known = read_exemplars(model.file("exemplars"), -1.0)
+    known = read_exemplars(model.file("exemplars"), draft.dim, -1.0)
     found = measure(image, text, lessons, draft.text.templates, reference, known)
     scoring = CardScoring(
         logit_scale=round(found.logit_scale, 2),

@@ -81,9 +81,13 @@ def measure(
     familiar = [known.familiarity(seen.images) for seen in sets]
     least = min(float(np.quantile(own[part[0]], UNFAMILIAR_SHARE)) for own, part in zip(familiar, parts, strict=True))
     for seen, own, part in zip(sets, familiar, parts, strict=True):
-        how = "learned classes, pictures kept from training; threshold set on the other half of the validation split"
-        share = float((own[part[1]] < least).mean())
-        measured.append(Measurement(seen.name, how, "called unfamiliar", share, ""))
+        how = (
+            "learned classes, pictures kept from training; threshold: the lowest 2 % of the other half of the validation "
+            "split, of the set where that is lower"
+        )
+        count, total = int((own[part[1]] < least).sum()), len(part[1])
+        interval = _rounded(metrics.wilson_interval(count, total))
+        measured.append(Measurement(seen.name, how, "called unfamiliar", count / total, "", interval))
     return Found(scale, rejection.threshold, mean, std, least, tuple(measured))
 
 

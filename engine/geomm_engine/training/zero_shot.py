@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geomm_engine.networks.two_towers import TwoTowers
-from geomm_engine.training.pictures import PictureSet
+from geomm_engine.training.pictures import PictureSet, whole
 
 TEMPLATES = (
     "{}",
@@ -35,6 +35,14 @@ def image_vectors(
             ground = torch.full((len(part),), gsd_m, device=device)
             vectors.append(functional.normalize(tower(image, ground).float(), dim=1).cpu().numpy())
     return np.concatenate(vectors)
+
+
+def whole_vectors(
+    tower: nn.Module, pictures: PictureSet, size_px: int, normalise: Callable[[Tensor], Tensor]
+) -> NDArray[np.float32]:
+    """Every picture in full at this size: (n, dim) float32 unit vectors."""
+    pixels, gsd_m = whole(pictures, size_px)
+    return image_vectors(tower, pixels, gsd_m, normalise)
 
 
 def prototypes(

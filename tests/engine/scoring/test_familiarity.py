@@ -20,17 +20,29 @@ def test_familiarity_is_the_cosine_with_the_nearest() -> None:
 def test_a_file_of_bytes_keeps_directions(tmp_path: Path) -> None:
     vectors = unit(np.random.default_rng(0).normal(size=(50, 192)).astype(np.float32))
     write_exemplars(vectors, tmp_path / "exemplars.npz")
-    found = read_exemplars(tmp_path / "exemplars.npz", 0.9)
+    found = read_exemplars(tmp_path / "exemplars.npz", 192, 0.9)
     assert found.threshold == 0.9
     assert (found.vectors * vectors).sum(axis=1).min() > 0.999
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-5)
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["text", "empty", "cut", "a byte", "other numbers"])
+def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "exemplars.npz"
-    path.write_bytes(b"no numbers")
+    write_exemplars(unit(np.random.default_rng(0).normal(size=(50, 16)).astype(np.float32)), path)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(
+        {
+            "text": b"no numbers",
+            "empty": b"",
+            "cut": whole[:middle],
+            "a byte": whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :],
+            "other numbers": whole,
+        }[damage]
+    )
     with pytest.raises(ModelError, match="exemplars"):
-        read_exemplars(path, 0.9)
+        read_exemplars(path, 17 if damage == "other numbers" else 16, 0.9)
 
 
 def test_every_class_has_its_exemplars_and_no_more_than_allowed() -> None:

@@ -14,6 +14,8 @@ from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 from geomm_engine.progress import Progress, run
 from geomm_engine.training.chain import (
+    ChainCheck,
+    Trainer,
     chain_loss,
     new_student,
     retrieval_at_1,
@@ -196,6 +198,12 @@ def test_overlap_is_the_probability_that_both_give_to_the_same_words() -> None:
     second = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
     sure = 1 / (1 + np.exp(-3.0))
     np.testing.assert_allclose(word_overlap(first, second, words, 3.0), [1, 2 * (1 - sure), 0.5 + 1 - sure], atol=1e-6)
+
+
+def test_the_best_step_shares_most_probability_whatever_single_tiles_say(folder: Path) -> None:
+    sure = ChainCheck(1, 1.0, agreement=0.9, overlap=0.5, by_others=0.5, cosine=0.9, retrieval=0.9, elapsed_s=0.0)
+    near = ChainCheck(2, 1.0, agreement=0.4, overlap=0.6, by_others=0.5, cosine=0.1, retrieval=0.1, elapsed_s=0.0)
+    assert Trainer.rank(None, near) > Trainer.rank(None, sure)  # type: ignore[arg-type]
 
 
 def test_batch_of_one_and_all_nodata_tiles_stay_finite(folder: Path, pair: RasterPair, tiny_model: str) -> None:

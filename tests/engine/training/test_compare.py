@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from geomm_engine.errors import EngineError
 from geomm_engine.progress import run
 from geomm_engine.training.compare import compare
 from geomm_engine.training.config import find_config, read_config
@@ -21,10 +22,23 @@ def test_every_recipe_has_every_seed_and_its_own_figures(folder: Path, monkeypat
     other = replace(short, id="other", network=network)
     table = run(compare([short, other], folder, folder / "out", seeds=(1, 2)))
     assert {(item.recipe, item.seed) for item in table.figures} == {(r, s) for r in (short.id, "other") for s in (1, 2)}
-    assert json.loads((folder / "out" / "comparison.json").read_text(encoding="utf-8"))["steps"] == 2
+    assert json.loads((folder / "out" / "comparison.json").read_text(encoding="utf-8"))["steps"] == {
+        short.id: 2,
+        "other": 2,
+    }
     for row in table.summary:
         own = [f.top_1 for f in table.figures if (f.recipe, f.set_name, f.px) == (row.recipe, row.set_name, row.px)]
         assert len(own) == 2
         assert row.mean == pytest.approx(sum(own) / 2, abs=1e-4)
-        assert row.is_trained_size == (row.px in {size.px for size in config.sizes})
+        assert row.is_usual == (row.px == config.sizes[0].px)
+        assert row.deviation is not None
+        assert (row.agreement == 1.0) >= row.is_usual
+        assert (row.cosine > 0.9999) == row.is_usual
     assert len({row.px for row in table.summary}) > 1
+
+
+def test_two_recipes_of_one_name_are_refused_before_anything_is_trained(folder: Path) -> None:
+    config = read_config(find_config("drawn"))
+    with pytest.raises(EngineError, match="same id"):
+        run(compare([config, config], folder, folder / "out", seeds=(1,)))
+    assert not (folder / "out").exists()
