@@ -235,7 +235,7 @@ class GeommDock(QgsDockWidget):
     def _on_published(self, run: runs.Run) -> None:
         self._show_run(run.id)
         if isinstance(run.result, contract.LocateResult):
-            self.map_view.show_around(replace(run.result.best, radius_km=_worth_seeing_km(run.result)))
+            self.map_view.show_around(replace(run.result.best, radius_km=worth_seeing_km(run.result)))
         known = self.target.line.codes | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:
@@ -340,6 +340,6 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     return area
 
 
-def _worth_seeing_km(result: contract.LocateResult) -> float:
+def worth_seeing_km(result: contract.LocateResult) -> float:
     """Some way round where half of the probability lies; what the 90 % region holds elsewhere is on the small world map."""
     return min(result.radius_90_km, max(3.0 * result.radius_50_km, NEAR_KM))

@@ -1,5 +1,7 @@
 """The tab "Locate": from a click to the world on the map, and what it says of the layer's own coordinates."""
 
+from types import SimpleNamespace
+
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
@@ -9,6 +11,7 @@ from qgis.PyQt.QtWidgets import QPushButton
 from geomm_plugin import layers
 from geomm_plugin.client import contract
 from geomm_plugin.client.engine_client import EngineState
+from geomm_plugin.gui.dock import worth_seeing_km
 from geomm_plugin.gui.locate_charts import SeasonChart, WorldPicture, spans
 from geomm_plugin.gui.locate_panel import country_names
 
@@ -170,3 +173,11 @@ def test_charts_draw_themselves(qgis_app, qtbot, work_dir):
     assert world.heightForWidth(300) == 150
     world.show_file(str(work_dir / "no.png"))
     assert not world.is_filled
+
+
+@pytest.mark.parametrize(
+    ("half_km", "most_km", "shown_km"), [(38, 9000, 1000), (800, 9000, 2400), (4000, 9000, 9000), (100, 400, 400)]
+)
+def test_the_map_shows_where_half_of_the_probability_lies(half_km, most_km, shown_km):
+    result = SimpleNamespace(radius_50_km=half_km, radius_90_km=most_km)
+    assert worth_seeing_km(result) == shown_km
