@@ -19,7 +19,8 @@ def choose_exemplars(vectors: NDArray[np.float32], labels: NDArray[np.int64], se
     """(n, dim) unit vectors with their classes (n,) → (m, dim) unit vectors, at most 16 a class (k-means)."""
     chosen: list[NDArray[np.float32]] = []
     for label in np.unique(labels):
-        own = np.unique(vectors[labels == label], axis=0)
+        own = vectors[labels == label]
+        own = own[np.sort(np.unique(own, axis=0, return_index=True)[1])]  # each once, in their order
         if len(own) <= PER_CLASS:
             chosen.append(own)
             continue
