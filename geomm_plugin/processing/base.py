@@ -106,6 +106,9 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
     def _add_model_and_unit(self) -> None:
         name = self.tr("Model (empty: the built-in one)")
         self._add_advanced(QgsProcessingParameterString(self.MODEL, name, defaultValue="", optional=True))
+        self._add_unit()
+
+    def _add_unit(self) -> None:
         options = [name for _unit, name in unit_names()]
         self._add_advanced(
             QgsProcessingParameterEnum(self.UNIT, self.tr("What the pixel values are"), options, defaultValue=0)

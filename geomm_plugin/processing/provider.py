@@ -12,6 +12,7 @@ from .. import paths
 from .classify_layer import ClassifyLayer
 from .cut_chips import CutChips
 from .embed_layer import EmbedLayer
+from .find_anomalies import FindAnomalies
 from .locate import Locate
 from .search_by_text import SearchByText
 from .teach_sensor import TeachSensor
@@ -45,5 +46,6 @@ class GeommProvider(QgsProcessingProvider):
         return False
 
     def loadAlgorithms(self) -> None:
-        for algorithm in (ClassifyLayer(), SearchByText(), EmbedLayer(), Locate(), TeachSensor(), CutChips()):
-            self.addAlgorithm(algorithm)
+        kinds = (ClassifyLayer, SearchByText, EmbedLayer, Locate, FindAnomalies, TeachSensor, CutChips)
+        for kind in kinds:
+            self.addAlgorithm(kind())

@@ -58,7 +58,7 @@ def run(registry, project):
 
 
 def test_every_algorithm_explains_itself(registry):
-    for name in ("classifylayer", "searchbytext", "embedlayer", "locate", "teachsensor", "chips"):
+    for name in ("classifylayer", "searchbytext", "embedlayer", "locate", "anomaly", "teachsensor", "chips"):
         algorithm = registry.algorithmById(f"geomm:{name}")
         assert algorithm.displayName()
         assert algorithm.shortHelpString()
@@ -127,6 +127,14 @@ def test_a_sensor_is_taught(run, registry, monkeypatch, raster_layer, work_dir):
     found = run("geomm:teachsensor", {"REFERENCE": raster_layer, "TARGETS": [radar], "NAME": "Radar é"})
     assert found["MODEL_ID"] == "taught"
     assert found["AGREEMENT"] == 0.8
+
+
+def test_anomalies_need_a_model_that_rebuilds(run, real_engine, raster_layer):
+    asked = {"INPUT": raster_layer, "OUTPUT": "TEMPORARY_OUTPUT", "TILES": "TEMPORARY_OUTPUT"}
+    with pytest.raises(QgsProcessingException, match="Name a model that rebuilds images"):
+        run("geomm:anomaly", {**asked, "MODEL": ""})
+    with pytest.raises(QgsProcessingException, match="does not rebuild images"):
+        run("geomm:anomaly", {**asked, "MODEL": "geomm-nano"})
 
 
 def test_layers_are_cut_into_chips(run, real_engine, raster_layer, work_dir):
