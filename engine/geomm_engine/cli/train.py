@@ -85,6 +85,8 @@ def run_contrastive(args: argparse.Namespace) -> int:
     )
     if args.json:
         terminal.print_json(summary)
-    else:
-        print(f"best text metric {summary.text_metric:.3f} at step {summary.best_step}; model in {summary.model}")
+        return 0
+    if not args.export_only:
+        print(f"best text metric {summary.text_metric:.3f} at step {summary.best_step}")
+    print(f"model in {summary.model}")
     return 0

@@ -25,21 +25,17 @@ def coverage_of(folder: ModelFolder) -> Coverage | None:
 
 
 def word_remarks(folder: ModelFolder, phrases: Sequence[str]) -> tuple[Note, ...]:
-    """One warning a phrase that was not learned, each phrase once."""
+    """One warning a phrase that was not learned, or from drawings alone; each phrase once."""
     coverage = coverage_of(folder)
     if coverage is None:
         return ()
-    return coverage.remarks(list(dict.fromkeys(phrases)), folder.card.name)
+    return coverage.remarks([(phrase,) for phrase in dict.fromkeys(phrases)], folder.card.name)
 
 
 def class_remarks(folder: ModelFolder, classes: Sequence[ClassEntry]) -> tuple[Note, ...]:
-    """Classes of which neither the name nor a synonym was learned. Negatives may be anything."""
+    """Classes of which neither the name nor a synonym was learned, or from drawings alone. Negatives may be anything."""
     coverage = coverage_of(folder)
     if coverage is None:
         return ()
-    strange = [
-        entry.name
-        for entry in classes
-        if not entry.is_negative and not any(coverage.of(words).is_learned for words in (entry.name, *entry.synonyms))
-    ]
-    return coverage.remarks(strange, folder.card.name)
+    wordings = [(entry.name, *entry.synonyms) for entry in classes if not entry.is_negative]
+    return coverage.remarks(wordings, folder.card.name)

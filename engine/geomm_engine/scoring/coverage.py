@@ -25,23 +25,29 @@ _NEAREST = 3
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """``known`` has a list of words for each thing that was learned. ``threshold``: the least reach of a learned phrase."""
+    """``known`` has a list of words for each thing that was learned. ``threshold``: the least reach of a learned phrase.
+
+    ``drawn`` numbers the things of ``known`` that were learned from drawings alone, never from a photograph.
+    """
 
     known: tuple[tuple[str, ...], ...]
     absent: tuple[str, ...]
     threshold: float
+    drawn: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reach:
     """How far the learned words reach to a phrase: ``reach`` is the cosine with the nearest known word less that with the
-    nearest absent one. ``nearest`` are words of the nearest things that were learned, one each.
+    nearest absent one. ``nearest`` are words of the nearest things that were learned, one each. ``is_drawn``: learned, but
+    from drawings alone.
     """
 
     phrase: str
     reach: float
     is_learned: bool
     nearest: tuple[str, ...]
+    is_drawn: bool = False
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -70,7 +76,7 @@ class Coverage:
         self._templates = templates
         self._words = [word for words in vocabulary.known for word in words]
         self._thing = np.repeat(np.arange(len(vocabulary.known)), [len(words) for words in vocabulary.known])
-        self._plain = {plain(word) for word in self._words}
+        self._plain = {plain(word): int(thing) for word, thing in zip(self._words, self._thing, strict=True)}
         self._known = embed(self._words)
         self._absent = embed(list(vocabulary.absent)) if vocabulary.absent else self._known[:0]
 
@@ -80,28 +86,46 @@ class Coverage:
         similarity = self._known @ vector
         best = np.full(len(self._vocabulary.known), -1.0)
         np.maximum.at(best, self._thing, similarity)
-        nearest = tuple(self._vocabulary.known[thing][0] for thing in np.argsort(-best)[:_NEAREST])
+        nearest = np.argsort(-best)[:_NEAREST]
         reach = float(similarity.max()) - (float((self._absent @ vector).max()) if len(self._absent) else 0.0)
-        is_learned = plain(phrase) in self._plain or reach >= self._vocabulary.threshold
-        return Reach(phrase, reach, is_learned, nearest)
+        said = self._plain.get(plain(phrase))
+        is_learned = said is not None or reach >= self._vocabulary.threshold
+        thing = int(nearest[0]) if said is None else said
+        names = tuple(self._vocabulary.known[item][0] for item in nearest)
+        return Reach(phrase, reach, is_learned, names, is_learned and thing in self._vocabulary.drawn)
 
     def _vector(self, phrase: str) -> NDArray[np.float32]:
         mean = self._embed([template.format(phrase) for template in self._templates]).mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
 
-    def remarks(self, phrases: Sequence[str], model: str) -> tuple[Note, ...]:
-        """A warning for each phrase that the model has not learned."""
-        found = [self.of(phrase) for phrase in phrases]
-        return tuple(_note(item, model) for item in found if not item.is_learned)
+    def remarks(self, wordings: Sequence[Sequence[str]], model: str) -> tuple[Note, ...]:
+        """A warning for each thing, given by its wordings, of which the model has learned none, or none from photographs."""
+        notes = []
+        for phrases in wordings:
+            found = [self.of(phrase) for phrase in phrases]
+            learned = [item for item in found if item.is_learned]
+            if not learned:
+                notes.append(_unknown(found[0], model))
+            elif all(item.is_drawn for item in learned):
+                notes.append(_drawn(found[0], model))
+        return tuple(notes)
 
 
-def _note(found: Reach, model: str) -> Note:
+def _unknown(found: Reach, model: str) -> Note:
     nearest = ", ".join(found.nearest)
     text = (
         f"{model} has not learned “{found.phrase}”. The nearest words that it knows: {nearest}. "
         "Use one of them, leave the word out, or choose a larger model."
     )
     return Note("word_unknown", Level.AMBER, text, {"word": found.phrase, "nearest": nearest, "reach": found.reach})
+
+
+def _drawn(found: Reach, model: str) -> Note:
+    text = (
+        f"{model} knows “{found.phrase}” from drawings alone, not from photographs. "
+        "Look at what it finds before you rely on it, or choose a larger model."
+    )
+    return Note("word_drawn", Level.AMBER, text, {"word": found.phrase})
 
 
 def plain(phrase: str) -> str:

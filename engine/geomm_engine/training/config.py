@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geomm_engine.contract import ContractError, ErrorCode, decode
@@ -19,12 +20,16 @@ CLOUDS = "clouds"
 EARTH_TILES = "earth tiles"
 EARTH_MONTHS = "earth months"
 WORLD = "sentinel-2 world"
+PLAIN = "sentinel-2 plain"
+DRAWN_NEAR = "drawn near"
+DRAWN_FAR = "drawn far"
 
 
 @dataclass(frozen=True)
 class PictureSource:
-    """``file`` is a zip of class folders, relative to the data folder, or "drawn", "clouds", "earth tiles", "earth months" or
-    "sentinel-2 world"; ``share`` its part of a batch.
+    """``file`` is a zip of class folders, relative to the data folder, or "drawn", "clouds", "earth tiles", "earth months",
+    "sentinel-2 world", "sentinel-2 plain", "drawn near" or "drawn far"; ``share`` its part of a batch. The last two stand on
+    ground of "eurosat", "ucmerced" and "world", which come before them.
 
     ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
     (drawn pictures that help the others) counts neither for stopping nor on the card. Sets of one ``group`` (their own
@@ -39,6 +44,16 @@ class PictureSource:
     whole_px: int
     is_measured: bool = True
     group: str = ""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its pictures are drawings that stand for photographs."""
+        return self.file in (CLOUDS, DRAWN_NEAR, DRAWN_FAR)
+
+    @property
+    def is_drawn_on_others(self) -> bool:
+        """Whether its pictures stand on ground cut from other sets, and so show their classes."""
+        return self.file in (DRAWN_NEAR, DRAWN_FAR)
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,7 @@ class ContrastiveConfig:
     ``frozen_blocks``: blocks of the stem that keep what they started with.
     ``gsd_lie_share``: pictures whose ground pixel is told wrong by up to ± ``gsd_lie_octaves``, as where metadata lie.
     ``unseen``: classes ("set/folder") that leave training entirely, with every caption that speaks of them alone.
+    ``without``: sets of ``pictures`` that are left out, so that a recipe can take another's but some.
     ``mix_share``: pictures that are mixed with another of their set, half by mixup and half by cutmix.
     """
 
@@ -180,6 +196,7 @@ class ContrastiveConfig:
     gsd_lie_octaves: float = 2.5
     mix_share: float = 0.0
     unseen: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     is_bfloat16: bool = True
     threads: int = 2
     card: CardFacts = field(default_factory=CardFacts)
@@ -218,6 +235,7 @@ def read_config(path: Path) -> ContrastiveConfig:
         config = decode(ContrastiveConfig, _with_base(tomllib.loads(path.read_text(encoding="utf-8"))), "config")
     except (OSError, tomllib.TOMLDecodeError, ContractError, ValueError) as problem:
         raise _wrong(path, str(problem)) from problem
+    config = without_sets(config, config.without)
     names = {item.name for item in config.pictures}
     bands = config.network.image.bands
     if any(set(size.gsd_m) != names for size in config.sizes):
@@ -229,6 +247,16 @@ def read_config(path: Path) -> ContrastiveConfig:
     if config.schedule.steps < 1 or config.schedule.check_every < 1 or any(size.batch < 1 for size in config.sizes):
         raise _wrong(path, "steps, check_every and every batch must be at least 1")
     return config
+
+
+def without_sets(config: ContrastiveConfig, names: Collection[str]) -> ContrastiveConfig:
+    """The configuration without the picture sets of these names."""
+    pictures = tuple(item for item in config.pictures if item.name not in names)
+    sizes = tuple(
+        replace(size, gsd_m={name: gsd_m for name, gsd_m in size.gsd_m.items() if name not in names})
+        for size in config.sizes
+    )
+    return replace(config, pictures=pictures, sizes=sizes)
 
 
 def _with_base(values: dict[str, object]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +22,23 @@ from geomm_engine.training.captions import SHOWS, SHOWS_NOT, UNSURE, Captions, r
 from geomm_engine.training.config import (
     CLOUDS,
     DRAWN,
+    DRAWN_FAR,
+    DRAWN_NEAR,
     EARTH_MONTHS,
     EARTH_TILES,
+    PLAIN,
     WORLD,
     ContrastiveConfig,
     PictureSource,
 )
+from geomm_engine.training.drawing.far import FAR
+from geomm_engine.training.drawing.near import NEAR
+from geomm_engine.training.drawing.places import draw_places, grounds_of
 from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, read_zip, split
 from geomm_engine.training.vocabulary import build_tokenizer, read_merges
 
 CLOUD_COUNT = 1500
+PLACE_COUNT = 80
 EARTH_COUNT = 2400
 
 
@@ -52,8 +60,12 @@ class Batch:
     own_share: Tensor
 
 
-def load_pictures(source: PictureSource, data: Path, seed: int) -> PictureSet:
-    """The pictures of one set, read or drawn."""
+def load_pictures(source: PictureSource, data: Path, seed: int, known: Sequence[PictureSet] = ()) -> PictureSet:
+    """The pictures of one set, read or drawn; drawn places stand on ground of ``known`` ones.
+
+    Raises:
+        EngineError: a file cannot be read, or ``known`` lacks a set that is drawn on.
+    """
     if source.file == CLOUDS:
         return clouds.draw_clouds(source.name, source.gsd_m, source.size_px, CLOUD_COUNT, seed)
     if source.file == EARTH_TILES:
@@ -62,6 +74,11 @@ def load_pictures(source: PictureSource, data: Path, seed: int) -> PictureSet:
         return blue_marble.draw_months(source.name, data, EARTH_COUNT, seed)
     if source.file == WORLD:
         return sentinel2_world.read_patches(source.name, data)
+    if source.file == PLAIN:
+        return sentinel2_world.read_cells(source.name, data)
+    if source.file in (DRAWN_NEAR, DRAWN_FAR):
+        painters = NEAR if source.file == DRAWN_NEAR else FAR
+        return draw_places(source.name, source.gsd_m, source.size_px, PLACE_COUNT, seed, grounds_of(known), painters)
     if source.file == DRAWN:
         return drawn.draw(source.name, source.gsd_m, source.size_px, 160, seed)
     return read_zip(data / source.file, source.name, source.gsd_m, source.size_px)
@@ -101,7 +118,8 @@ class Lessons:
         self.training: list[PictureSet] = []
         self.validation: list[PictureSet] = []
         for source in config.pictures:
-            parts = split(load_pictures(source, data, config.split_seed), config.validation_share, config.split_seed)
+            pictures = load_pictures(source, data, config.split_seed, self.training)
+            parts = split(pictures, config.validation_share, config.split_seed)
             self.training.append(_without(parts[0], config.unseen))
             self.validation.append(parts[1])
         self._pyramids: list[Pyramid] = [pyramid(item) for item in self.training]

@@ -105,7 +105,10 @@ def export_model(config_file: Path, run_path: Path, folder: Path, *, data: Path)
         (folder / FILES["exemplars"]).write_bytes(b"")
     write_card(_draft(config, folder), folder)
     text = OnnxTextEncoder(read_card(folder))
-    words = write_words(lessons.captions, lessons.absent, text, config.card.templates, folder / FILES["words"])
+    drawn = [source.name for source in config.pictures if source.is_drawn]
+    words = write_words(
+        lessons.captions, lessons.absent, text, config.card.templates, folder / FILES["words"], drawn_sets=drawn
+    )
     taught = _taught(OnnxImageEncoder(read_card(folder)), lessons)
     exemplars = [choose_exemplars(*seen, config.split_seed) for seen in taught]
     write_exemplars(np.concatenate(exemplars), folder / FILES["exemplars"])

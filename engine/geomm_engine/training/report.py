@@ -28,6 +28,7 @@ from geomm_engine.training.measure import (
 FEWEST = 20
 """A share of fewer pictures says nothing."""
 ELSEWHERE = "validation by place (10° blocks that training never saw); words from maps, class names typed as text"
+DRAWN = "drawings kept from training, no photographs; class names typed as text"
 VALIDATION = "stratified validation split, also used for early stopping; class names typed as text"
 
 
@@ -71,7 +72,8 @@ def measure(
         if len(lessons.validation[place].classes) == 1:
             measured += _single(image, text, lessons, place, sets[0], templates)
         else:
-            measured += _accuracy(_see(image, text, lessons, place, templates), ELSEWHERE)
+            protocol = DRAWN if lessons.config.pictures[place].is_drawn else ELSEWHERE
+            measured += _accuracy(_see(image, text, lessons, place, templates), protocol)
     rejection = fit_rejection(sets, reference_mean, lessons.config.split_seed)
     how = "3–6 of a set's class names prompted, pictures of the others are unknown; 40 draws a set, all classes trained"
     measured.append(Measurement("validation, both sets", how, "unknown AUROC", rejection.auroc, ""))

@@ -33,16 +33,27 @@ def read_held_out(path: Path = HELD_OUT) -> tuple[dict[str, list[str]], list[str
 
 
 def write_words(
-    captions: Captions, absent: Sequence[str], text: TextEncoder, templates: tuple[str, ...], path: Path
+    captions: Captions,
+    absent: Sequence[str],
+    text: TextEncoder,
+    templates: tuple[str, ...],
+    path: Path,
+    drawn_sets: Sequence[str] = (),
 ) -> tuple[Measurement, ...]:
     """Write the word list with its threshold; gives what the card says of it.
 
     Args:
         absent: words that answered to no picture in training.
         text: the model's text tower.
+        drawn_sets: names of the sets whose pictures are drawings.
     """
     known = tuple(item.words for item in captions.concept)
-    vocabulary = Vocabulary(known, tuple(absent), 0.0)
+    drawn = [
+        number
+        for number, item in enumerate(captions.concept)
+        if all(name.split("/")[0] in drawn_sets for name in item.shows)
+    ]
+    vocabulary = Vocabulary(known, tuple(absent), 0.0, tuple(drawn))
     coverage = Coverage(vocabulary, text.embed_texts, templates)
     table, strange = read_held_out()
     told = np.array([coverage.of(phrase).reach for phrases in table.values() for phrase in phrases])

@@ -51,10 +51,23 @@ def test_new_wording_near_a_known_word_is_learned(coverage: Coverage) -> None:
 
 @pytest.mark.parametrize("word", ["opera", "stadium", "pool"])
 def test_strange_word_is_said_with_its_neighbours(coverage: Coverage, word: str) -> None:
-    notes = coverage.remarks([word, "lake"], "Nano")
+    notes = coverage.remarks([(word,), ("lake",)], "Nano")
     assert [note.code for note in notes] == ["word_unknown"]
     assert f"Nano has not learned “{word}”" in notes[0].text
     assert "water, forest" in notes[0].text
+
+
+def test_word_known_from_drawings_is_said_to_be() -> None:
+    vocabulary = Vocabulary((("forest", "woods"), ("water", "lake")), ("stadium",), 0.3, drawn=(1,))
+    coverage = Coverage(vocabulary, embed, ("{}", "a photo of {}"))
+    assert [note.code for note in coverage.remarks([("lake",), ("forest",)], "Nano")] == ["word_drawn"]
+    assert not coverage.of("copse").is_drawn
+    assert not coverage.of("opera").is_drawn
+
+
+def test_one_learned_wording_of_a_thing_is_enough(coverage: Coverage) -> None:
+    assert coverage.remarks([("opera", "lake"), ("woods",)], "Nano") == ()
+    assert [note.facts["word"] for note in coverage.remarks([("opera", "stadium")], "Nano")] == ["opera"]
 
 
 def test_plain_forms() -> None:

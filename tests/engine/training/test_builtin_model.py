@@ -12,11 +12,22 @@ from geomm_engine.encoders.card import ModelFolder, settings_of
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder, OnnxTextEncoder
 from geomm_engine.encoders.registry import find_model
 from geomm_engine.encoders.torch_encoder import TorchImageEncoder
+from geomm_engine.pipeline.words import word_remarks
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder, find_config, read_config
 from geomm_engine.training.data import load_pictures
+from geomm_engine.training.drawing.far import FAR
+from geomm_engine.training.drawing.near import NEAR
+from geomm_engine.training.drawing.places import draw_places
+from geomm_engine.training.drawing.strokes import Painter
 from geomm_engine.training.measure import Seen, embed_names, embed_pictures
 from geomm_engine.training.pictures import split
+from tests.engine.training.plain_grounds import plain_grounds
+
+DRAWN_ALONE = (
+    "circular farmland", "rectangular farmland", "terraced fields", "sea ice", "solar farm", "stadium", "running track",
+    "football field", "basketball court", "roundabout", "railway", "railway station", "power plant", "bridge", "ship",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +67,24 @@ def test_wordings_of_one_thing_lie_together(model: ModelFolder) -> None:
     within = min(float(cosine[group, :, group, :].min()) for group in range(3))
     across = max(float(cosine[one, :, other, :].max()) for one in range(3) for other in range(3) if one != other)
     assert within > across
+
+
+@pytest.mark.parametrize(("name", "gsd_m", "tile_px", "painters"), [("near", 1.3, 128, NEAR), ("far", 6.0, 64, FAR)])
+def test_drawn_places_are_told_apart(
+    model: ModelFolder, name: str, gsd_m: float, tile_px: int, painters: dict[str, Painter]
+) -> None:
+    """Drawn anew, with another seed and on other ground than in the lessons."""
+    captions = read_captions()
+    kinds = {item: paint for item, paint in painters.items() if captions.classes[f"{name}/{item}"] in DRAWN_ALONE}
+    pictures = draw_places(name, gsd_m, 192, 4, 99, plain_grounds(), kinds)
+    names = [captions.classes[item] for item in pictures.classes]
+    texts = embed_names(OnnxTextEncoder(model), names, model.card.text.templates)
+    said = (embed_pictures(OnnxImageEncoder(model), pictures, tile_px) @ texts.T).argmax(axis=1)
+    assert (said == pictures.labels).mean() >= 0.6, [names[item] for item in said]
+
+
+def test_words_known_from_drawings_alone_are_said_to_be(model: ModelFolder) -> None:
+    assert [note.code for note in word_remarks(model, ["solar farm", "forest", "stadiums"])] == ["word_drawn"] * 2
 
 
 @pytest.mark.shared_data
