@@ -81,9 +81,15 @@ def fake_engine(monkeypatch):
 
 
 def draw_raster(
-    path: Path, *, size=256, bands=("red", "green", "blue"), origin=(500_000.0, 5_600_000.0), pixel_m=10.0
+    path: Path,
+    *,
+    size=256,
+    bands=("red", "green", "blue"),
+    origin=(500_000.0, 5_600_000.0),
+    pixel_m=10.0,
+    is_strange=False,
 ) -> Path:
-    """A byte GeoTIFF in UTM 32N: a lake in a field, with described bands."""
+    """A byte GeoTIFF in UTM 32N: a lake in a field, with described bands; or loud stripes like nothing on Earth."""
     from osgeo import gdal, osr
 
     gdal.UseExceptions()
@@ -98,6 +104,8 @@ def draw_raster(
         field, lake = (90, 130, 60)[(number - 1) % 3], (20, 40, 70)[(number - 1) % 3]
         for row in range(size):
             line = bytes(lake if col < size // 2 else field + (7 * row + 3 * col) % 11 for col in range(size))
+            if is_strange:
+                line = bytes(255 if (col + row * number) // 6 % (number + 1) else 0 for col in range(size))
             band.WriteRaster(0, row, size, 1, line)
     raster = None
     return path

@@ -13,7 +13,11 @@ from geomm_plugin import layers
 from geomm_plugin.client.contract import Level
 from geomm_plugin.client.engine_client import EngineState
 
+from ..conftest import draw_raster
 from .conftest import LONG_MS, notice
+
+MUCH = 0.2
+"""From this share of strange tiles on the engine says so."""
 
 
 def click(qtbot, dock, name):
@@ -62,15 +66,16 @@ def test_first_click_gives_a_styled_group(make_dock, qtbot, any_engine, raster_l
     assert Path(run.output_dir, "class.qml").exists()
     assert dock.classify.legend.topLevelItemCount() == len(run.result.classes)
     assert ("unfamiliar" in kinds) == (run.result.unfamiliar_share > 0)
-    assert _said(run) == ({"unfamiliar"} if any_engine == "real" else set())
+    assert _said(run) == ({"unfamiliar"} if run.result.unfamiliar_share > MUCH else set())
     assert bool(notice(dock)) == bool(_said(run))
     assert dock.session.layers.layer(run.id, "partial") is None
 
 
-def test_ground_unlike_anything_learned_has_a_veil_and_a_notice(make_dock, qtbot, real_engine, raster_layer):
+def test_ground_unlike_anything_learned_has_a_veil_and_a_notice(make_dock, qtbot, real_engine, project, work_dir):
+    project.addMapLayer(QgsRasterLayer(str(draw_raster(work_dir / "stripes é.tif", is_strange=True)), "stripes"))
     dock = make_dock()
     run = run_and_wait(qtbot, dock)
-    assert run.result.unfamiliar_share > 0.2  # a drawn field beside a drawn lake
+    assert run.result.unfamiliar_share > MUCH
     veil = dock.session.layers.layer(run.id, "unfamiliar")
     assert veil.renderer().band() == 3
     shader = veil.renderer().shader().rasterShaderFunction()
