@@ -24,6 +24,8 @@ from geomm_engine.training.drawing.strokes import (
 
 _OPEN = ("grass", "field", "scrub")
 _LAND = ("grass", "field", "scrub", "trees")
+_HULL = ((-0.5, -0.42), (-0.5, 0.42), (0.25, 0.5), (0.42, 0.28), (0.5, 0.0), (0.42, -0.28), (0.25, -0.5))
+"""A ship's outline in lengths and widths, its bow at the end."""
 
 
 def _solar_farm(paper: Paper, random: np.random.Generator) -> None:
@@ -272,17 +274,7 @@ def _ships(paper: Paper, random: np.random.Generator) -> None:
         place = x, y = middle(paper, random, 0.25)
         length = random.uniform(30, 180)
         width = length * random.uniform(0.13, 0.26)
-        hull: list[Point] = []
-        for along, across in (
-            (-0.5, -0.42),
-            (-0.5, 0.42),
-            (0.25, 0.5),
-            (0.42, 0.28),
-            (0.5, 0.0),
-            (0.42, -0.28),
-            (0.25, -0.5),
-        ):
-            hull.append(moved(place, turn, along * length, across * width))
+        hull = [moved(place, turn, along * length, across * width) for along, across in _HULL]
         if random.random() < 0.5:
             tail = (
                 x - math.cos(turn) * length * random.uniform(1.0, 2.5),

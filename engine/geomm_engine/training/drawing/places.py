@@ -1,7 +1,7 @@
-"""Drawn pictures of places that no training set shows: a solar farm, a stadium, fields in circles, an island. No training.
+"""Drawn pictures of places that no training set shows, or not at this scale: a solar farm, a stadium, an island. No training.
 
-Neither EuroSAT nor UC Merced has them, and a model that never met one calls it by whatever it resembles. What they are
-drawn on is cut from the training pictures, so that the drawing, not its ground, is what is new.
+A model that never met such a place calls it by whatever it resembles. What they are drawn on is cut from the training
+pictures, so that the drawing, not its ground, is what is new.
 """
 
 from __future__ import annotations
