@@ -1,4 +1,4 @@
-"""``geomm evaluate zero-shot|retrieval|knn|scales|all``: a model on labelled pictures, beside what costs nothing."""
+"""``geomm evaluate zero-shot|retrieval|knn|scales|lights|all``: a model on labelled pictures, beside what costs nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _KINDS = {
     "retrieval": "pictures found by words and words by pictures: R@k, mR, mAP, precision; also captions.csv",
     "knn": "nearest neighbours and a linear probe on the vectors, cross-validated, beside band statistics",
     "scales": "the same pictures averaged down: do vectors and classes stay?",
-    "all": "everything, each picture embedded once",
+    "lights": "the same pictures under a low sun, in haze, in other colours: do vectors and classes stay?",
+    "all": "everything, each picture read once",
 }
 
 
@@ -95,6 +96,7 @@ def _study(args: argparse.Namespace) -> Study:
         "retrieval": {Part.RETRIEVAL},
         "knn": {Part.PROBE},
         "scales": {Part.SCALES},
+        "lights": {Part.LIGHTS},
         "all": set(Part),
     }
     if args.limit < 0:
@@ -152,6 +154,16 @@ def _print_set(item: SetReport) -> None:
                 for pair in item.scales.pairs
             ],
         )
+        print()
+    if item.lights:
+        terminal.print_table(
+            ("light", "top-1", "same class", "cosine"),
+            [
+                (row.name, _span(row.top1, row.top1_interval_95), _percent(row.agreement), f"{row.cosine:.3f}")
+                for row in item.lights.rows
+            ],
+        )
+        print()
     for note in item.notes:
         print(note)
     if item.unreadable:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geomm_engine.evaluation import charts
+from geomm_engine.evaluation.lights import LightsReport
 from geomm_engine.evaluation.probe import ProbeReport
 from geomm_engine.evaluation.retrieval import Direction, RetrievalReport, Share
 from geomm_engine.evaluation.scales import ScalesReport
@@ -136,6 +137,8 @@ def _set(item: SetReport, sheet: Sheet) -> str:
         parts.append(_probe(item.knn))
     if item.scales:
         parts.append(_scales(item.scales))
+    if item.lights:
+        parts.append(_lights(item.lights))
     return "\n".join(parts) + "</section>"
 
 
@@ -331,6 +334,21 @@ def _scales(scales: ScalesReport) -> str:
         + (f'<figure class="wide">{_picture(charts.scales_png(scales), "scales")}</figure>' if scales.pairs else "")
         + _table(("ground pixel", "given to the model", "typed names, top-1", "cosine of other places"), rows)
         + _table(("the same place", "mean cosine", "same class", "own place is nearest"), pairs)
+    )
+
+
+def _lights(lights: LightsReport) -> str:
+    rows = [
+        [
+            _text(row.name), _bar(row.top1), _with_span(row.top1, row.top1_interval_95),
+            _with_span(row.agreement, row.agreement_interval_95), f"{row.cosine:.3f}",
+        ]
+        for row in lights.rows
+    ]  # fmt: skip
+    return (
+        "<h3>In other light</h3>"
+        f'<p class="pale">{lights.pictures:,} pictures, changed as another day, season or camera would change them.</p>'
+        + _table(("light", "", "typed names, top-1", "same class", "mean cosine"), rows, marked=(0,))
     )
 
 

@@ -1,4 +1,5 @@
-"""Pictures as the model sees them, each read once: its vector, its vectors at coarser pixels, and plain features beside it.
+"""Pictures as the model sees them, each read once: its vector, its vectors at coarser pixels and in other light, and plain
+features beside it.
 
 The plain features are what a model must beat: mean and standard deviation of the bands, and a random convolution.
 """
@@ -16,6 +17,7 @@ from geomm_engine.contract import ErrorCode
 from geomm_engine.encoders.card import Card
 from geomm_engine.encoders.encoder import ImageEncoder, unit
 from geomm_engine.errors import EngineError
+from geomm_engine.evaluation.lights import LIGHTS, in_light
 from geomm_engine.evaluation.pictures import LabelledPictures, NotAPicture, Picture
 from geomm_engine.grid import Window
 from geomm_engine.progress import Job, Stopwatch
@@ -41,6 +43,7 @@ class Seen:
         vectors: (n, dim) of length 1.
         at_scales: for each coarser ground pixel in metres (n, dim) of length 1, and ``fed`` the pixel and the side in
             pixels that the tower was given.
+        in_lights: for each light (n, dim) of length 1.
         statistics: (n, 6) mean and standard deviation of each band.
         random: (n, 256) mean and standard deviation of rectified random filters.
         bounds: (n, 4) degrees, where every file says where it lies.
@@ -52,6 +55,7 @@ class Seen:
     vectors: Vectors
     at_scales: dict[float, Vectors]
     fed: dict[float, tuple[float, int]]
+    in_lights: dict[str, Vectors]
     statistics: Vectors
     random: Vectors
     bounds: NDArray[np.float64] | None
@@ -65,6 +69,7 @@ def see(
     *,
     gsd_m: float,
     scales_m: Sequence[float] = (),
+    has_lights: bool = False,
     seed: int = 0,
 ) -> Job[Seen]:
     """Read and embed every picture once; memory is bounded by a batch of pixels, however large a picture is.
@@ -72,7 +77,8 @@ def see(
     Raises:
         EngineError: none of them can be read.
     """
-    gathered = _Gathered(encoder, card, gsd_m, tuple(scales_m), random_filters(seed))
+    lights = tuple(LIGHTS) if has_lights else ()
+    gathered = _Gathered(encoder, card, gsd_m, tuple(scales_m), lights, random_filters(seed))
     unreadable: list[str] = []
     watch = Stopwatch("evaluate", len(pictures.paths))
     told = 0
@@ -99,7 +105,13 @@ class _Gathered:
     """What was seen so far, and the batch in work."""
 
     def __init__(
-        self, encoder: ImageEncoder, card: Card, gsd_m: float, scales_m: tuple[float, ...], filters: Vectors
+        self,
+        encoder: ImageEncoder,
+        card: Card,
+        gsd_m: float,
+        scales_m: tuple[float, ...],
+        lights: tuple[str, ...],
+        filters: Vectors,
     ) -> None:
         self._encoder, self._card, self._gsd_m, self._filters = encoder, card, gsd_m, filters
         self._images: list[Vectors] = []
@@ -109,6 +121,7 @@ class _Gathered:
         self._statistics: list[Vectors] = []
         self._random: list[Vectors] = []
         self._scaled: dict[float, list[Vectors]] = {scale_m: [] for scale_m in scales_m}
+        self._lit: dict[str, list[Vectors]] = {light: [] for light in lights}
         self._fed: dict[float, tuple[float, int]] = {}
 
     @property
@@ -124,13 +137,19 @@ class _Gathered:
         if not self._images:
             return
         images, self._images = self._images, []
-        self._vectors.append(embed(self._encoder, [tiles_of(image, self._gsd_m, self._card) for image in images]))
+        self._vectors.append(self._embedded(images))
         self._statistics.append(np.stack([band_statistics(image) for image in images]))
         self._random.append(random_features(images, self._filters))
         for scale_m, found in self._scaled.items():
             items = [coarsened(image, self._gsd_m, scale_m, self._card) for image in images]
             self._fed.setdefault(scale_m, (items[0][1], items[0][0].shape[-1]))
             found.append(embed(self._encoder, items))
+
+        for light, found in self._lit.items():
+            found.append(self._embedded([in_light(image, light) for image in images]))
+
+    def _embedded(self, images: Sequence[Vectors]) -> Vectors:
+        return embed(self._encoder, [tiles_of(image, self._gsd_m, self._card) for image in images])
 
     def seen(self, labels: NDArray[np.int64], unreadable: tuple[str, ...]) -> Seen:
         rows = np.array(self.rows, dtype=np.int64)
@@ -141,6 +160,7 @@ class _Gathered:
             vectors=np.concatenate(self._vectors),
             at_scales={scale_m: np.concatenate(items) for scale_m, items in self._scaled.items()},
             fed=self._fed,
+            in_lights={light: np.concatenate(items) for light, items in self._lit.items()},
             statistics=np.concatenate(self._statistics),
             random=np.concatenate(self._random),
             bounds=np.array(known) if len(known) == len(rows) else None,

@@ -20,6 +20,7 @@ from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
 from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import EngineError, ModelError, WordsError
 from geomm_engine.evaluation import retrieval
+from geomm_engine.evaluation.lights import LightsReport, across_lights
 from geomm_engine.evaluation.pictures import LabelledPictures, NotAPicture, opened
 from geomm_engine.evaluation.probe import ProbeReport, parting, probe
 from geomm_engine.evaluation.retrieval import RetrievalReport
@@ -45,6 +46,7 @@ class Part(enum.Enum):
     RETRIEVAL = "retrieval"
     PROBE = "knn"
     SCALES = "scales"
+    LIGHTS = "lights"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class SetReport:
     retrieval: RetrievalReport | None = None
     knn: ProbeReport | None = None
     scales: ScalesReport | None = None
+    lights: LightsReport | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,15 @@ def _evaluate_set(study: Study, path: Path, stated_m: float, towers: _Towers) ->
             gsd_m, gsd_source = guessed_gsd(pictures, towers.card, towers.image, prototypes, seed=study.seed)
             _check_gsd(gsd_m, towers.card)
         scales_m = _scales(study, pictures, gsd_m, towers.card)
-        seen = yield from see(pictures, towers.image, towers.card, gsd_m=gsd_m, scales_m=scales_m, seed=study.seed)
+        seen = yield from see(
+            pictures,
+            towers.image,
+            towers.card,
+            gsd_m=gsd_m,
+            scales_m=scales_m,
+            has_lights=Part.LIGHTS in study.parts,
+            seed=study.seed,
+        )
         of_row = {int(row): at for at, row in enumerate(seen.rows)}
         if captions:
             kept = tuple((of_row[row], text) for row, text in captions.pairs if row in of_row)
@@ -236,6 +247,7 @@ def _evaluate_set(study: Study, path: Path, stated_m: float, towers: _Towers) ->
             retrieval=measured.retrieval() if Part.RETRIEVAL in study.parts else None,
             knn=knn,
             scales=measured.scales() if scales_m else None,
+            lights=measured.lights() if seen.in_lights else None,
         )
         shown = [item.path for item in zero.worst] if zero else []
         sheet = Sheet(
@@ -361,6 +373,10 @@ class _Measured:
     def scales(self) -> ScalesReport:
         seen = self._seen
         return across_scales(seen.at_scales, seen.fed, seen.labels, self._prototypes, seed=self._study.seed)
+
+    def lights(self) -> LightsReport:
+        seen = self._seen
+        return across_lights(seen.vectors, seen.in_lights, seen.labels, self._prototypes)
 
     def retrieval(self) -> RetrievalReport:
         seen, classes = self._seen, self._pictures.classes

@@ -18,6 +18,7 @@ from geomm_engine.cli import main
 from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.errors import EngineError
 from geomm_engine.evaluation import files
+from geomm_engine.evaluation.lights import LIGHTS
 from geomm_engine.evaluation.study import Evaluation, Part, Study, evaluate
 from geomm_engine.progress import run
 from tests.engine.tiny_model import COLORS
@@ -65,12 +66,15 @@ def test_everything_of_a_small_set(pictures: Path, tiny_model: str) -> None:
     assert found.retrieval.picture_to_text.recall[0].value == pytest.approx(23 / 24)
     assert found.scales is not None
     assert [row.gsd_m for row in found.scales.rows] == [10.0, 20.0]
+    assert found.lights is not None
+    assert [row.name for row in found.lights.rows] == ["as they are", *LIGHTS]
+    assert found.lights.rows[0].top1 == found.zero_shot.top1
 
 
 def test_a_part_that_was_not_asked_for_is_absent(pictures: Path, tiny_model: str) -> None:
     found = measured(pictures, tiny_model, Part.SCALES).report.sets[0]
     assert found.scales is not None
-    assert (found.zero_shot, found.retrieval, found.knn) == (None, None, None)
+    assert (found.zero_shot, found.retrieval, found.knn, found.lights) == (None, None, None, None)
 
 
 def test_the_same_study_gives_the_same_numbers(pictures: Path, tiny_model: str) -> None:
@@ -134,6 +138,7 @@ def test_the_page_needs_nothing_else_and_the_table_holds_every_answer(
     assert len(links.sources) == 4  # confusion, reliability, one wrong picture, scales
     assert all(source.startswith("data:image/") for source in links.sources)
     assert "a &lt;b&gt; &amp; é" in page
+    assert "warm colours" in page
     assert str(folder) not in page
     assert json.loads((folder / "out" / "report.json").read_text(encoding="utf-8")) == json.loads(
         json.dumps(encode(evaluation.report))
@@ -155,11 +160,12 @@ def test_a_zip_on_the_command_line_gives_one_json_object(
     assert printed["sets"][0]["pictures"] == 20
     assert [row["gsd_m"] for row in printed["sets"][0]["scales"]["rows"]] == [10, 20]
     assert (folder / "out" / "report.html").is_file()
-    for kind in ("zero-shot", "retrieval", "scales"):
+    for kind in ("zero-shot", "retrieval", "scales", "lights"):
         assert main(["evaluate", kind, str(pictures), "--gsd", "10", "--model", tiny_model]) == 0
     out = capsys.readouterr().out
     assert "top-1 95.8%" in out
     assert "class name → pictures" in out
+    assert "half the sun" in out
 
 
 @pytest.mark.parametrize("gsd_m", [0.0, -5.0, float("nan"), 1000.0])
