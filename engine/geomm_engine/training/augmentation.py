@@ -34,9 +34,11 @@ TURNS = torch.tensor(
 
 @dataclass(frozen=True)
 class Jitter:
-    """Strength of the radiometric jitter: 1 is what the shipped model was trained with, 0 is none."""
+    """Strength of the radiometric jitter, 0 is none; and the share of pictures that each further effect meets."""
 
     strength: float = 1.0
+    low_sun_share: float = 0.0
+    tint_share: float = 0.0
     stretch_share: float = 0.3
     blur_share: float = 0.2
     noise_share: float = 0.2
@@ -95,7 +97,7 @@ def _some(random: np.random.Generator, count: int, share: float) -> Tensor:
 
 
 def radiometry(images: Tensor, jitter: Jitter, random: np.random.Generator) -> Tensor:
-    """Gain, offset, haze, gamma, saturation, stretch, blur and noise; display values stay in 0–1."""
+    """Gain, offset, haze, low sun, tint, saturation, stretch, gamma, blur, noise; display values stay in 0–1."""
     if jitter.strength <= 0:
         return images
     count, bands = images.shape[:2]
@@ -108,6 +110,10 @@ def radiometry(images: Tensor, jitter: Jitter, random: np.random.Generator) -> T
     weight = torch.linspace(0.4, 1.0, bands).view(1, bands, 1, 1)
     haze = torch.relu(_uniform(random, -0.15, 0.15, count, 1, 1, 1)) * power
     images = (images * gain + offset) * (1.0 - haze) + haze * weight
+    rows = _some(random, count, jitter.low_sun_share)
+    images[rows] = _low_sun(images[rows], random)
+    rows = _some(random, count, jitter.tint_share)
+    images[rows] *= torch.exp(_uniform(random, -0.3, 0.3, len(rows), bands, 1, 1))
     grey = images.mean(dim=1, keepdim=True)
     images = grey + (images - grey) * torch.exp(_uniform(random, -0.4, 0.4, count, 1, 1, 1) * power)
     rows = _some(random, count, jitter.stretch_share)
@@ -119,6 +125,13 @@ def radiometry(images: Tensor, jitter: Jitter, random: np.random.Generator) -> T
     rows = _some(random, count, jitter.noise_share)
     images[rows] = _grain(images[rows], random)
     return images.clamp_(0.0, 1.0)
+
+
+def _low_sun(images: Tensor, random: np.random.Generator) -> Tensor:
+    """Less light from the ground, as much as before from the air: what is dark in a band stays, contrast shrinks to it."""
+    count = len(images)
+    air = functional.avg_pool2d(images, 4).amin(dim=(2, 3), keepdim=True) * _uniform(random, 0.5, 1.0, count, 1, 1, 1)
+    return air + (images - air) * torch.exp(_uniform(random, math.log(0.3), 0.0, count, 1, 1, 1))
 
 
 def _stretch(images: Tensor, random: np.random.Generator) -> Tensor:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from geomm_engine.contract import ContractError, ErrorCode, decode
+from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
 from geomm_engine.networks.scene_tower import SceneTowerSettings
-from geomm_engine.training.config import RECIPES, Schedule
+from geomm_engine.training.config import Schedule
+from geomm_engine.training.recipe_files import RECIPES, RecipeKind
 
 CHAIN_RECIPES = RECIPES / "chain"
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
@@ -182,21 +181,8 @@ def default_schedule(steps: int = 800) -> Schedule:
     )
 
 
-def find_chain_config(name: str) -> Path:
-    """A file, or the chain recipe of this name that the project ships.
-
-    Raises:
-        EngineError: neither exists.
-    """
-    for path in (Path(name), CHAIN_RECIPES / f"{name}.toml"):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in CHAIN_RECIPES.glob("*.toml")))
-    raise EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"There is no chain configuration “{name}”.",
-        f"Give a TOML file, one of the recipes ({known}), or --rasters or --pairs.",
-    )
+_KIND = RecipeKind("chain", ChainConfig, CHAIN_RECIPES, ", or --rasters or --pairs")
+find_chain_config = _KIND.find
 
 
 def read_chain_config(path: Path) -> ChainConfig:
@@ -205,13 +191,7 @@ def read_chain_config(path: Path) -> ChainConfig:
     Raises:
         EngineError: the file cannot be read, or a field is missing, unknown or makes no sense.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        config = decode(ChainConfig, values, "config")
-    except (OSError, ValueError, ContractError) as problem:
-        raise _wrong(str(path), str(problem)) from problem
-    return checked(config, str(path))
+    return checked(_KIND.read(path), str(path))
 
 
 def checked(config: ChainConfig, where: str = "of this run") -> ChainConfig:
@@ -234,9 +214,7 @@ def checked(config: ChainConfig, where: str = "of this run") -> ChainConfig:
         (sum(item.share for item in config.chips) >= 1, "the shares of chips must leave room for the pairs"),
         (any(not pair.teacher or not pair.student for pair in config.pairs), "a pair needs a teacher's and a student's raster"),
     ]  # fmt: skip
-    for is_wrong, text in problems:
-        if is_wrong:
-            raise _wrong(where, text)
+    _KIND.refuse_if(problems, where)
     return config
 
 
@@ -272,15 +250,6 @@ def spread(pair: RasterPair, data: Path) -> list[RasterPair]:
 
 def _absolute(paths: tuple[str, ...], name: str, data: Path) -> tuple[str, ...]:
     return tuple(str(data / path.replace("{}", name)) for path in paths)
-
-
-def _wrong(where: str, problem: str) -> EngineError:
-    return EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"The chain configuration {where} cannot be used: {problem}.",
-        "Correct it.",
-        path=where,
-    )
 
 
 def pairs_of_rasters(paths: tuple[str, ...], labels: str = "") -> tuple[RasterPair, ...]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from geomm_engine.contract import ContractError, ErrorCode, decode
-from geomm_engine.errors import EngineError
 from geomm_engine.networks.two_towers import TwoTowersSettings
 from geomm_engine.training.augmentation import Jitter
+from geomm_engine.training.recipe_files import RECIPES, RecipeKind
 
-RECIPES = Path(__file__).with_name("recipes")
 DRAWN = "drawn"
 CLOUDS = "clouds"
 EARTH_TILES = "earth tiles"
 EARTH_MONTHS = "earth months"
 WORLD = "sentinel-2 world"
-PLAIN = "sentinel-2 plain"
+SQUARES = "sentinel-2 squares"
 DRAWN_NEAR = "drawn near"
 DRAWN_FAR = "drawn far"
 
@@ -28,7 +25,7 @@ DRAWN_FAR = "drawn far"
 @dataclass(frozen=True)
 class PictureSource:
     """``file`` is a zip of class folders, relative to the data folder, or "drawn", "clouds", "earth tiles", "earth months",
-    "sentinel-2 world", "sentinel-2 plain", "drawn near" or "drawn far"; ``share`` its part of a batch. The last two stand on
+    "sentinel-2 world", "sentinel-2 squares", "drawn near" or "drawn far"; ``share`` its part of a batch. The last two stand on
     ground of "eurosat", "ucmerced" and "world", which come before them.
 
     ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
@@ -83,10 +80,20 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Warm-up, then a cosine down to a hundredth; then, for ``cool_steps``, a second one from ``cool_learning_rate``.
+class Fall:
+    """So many more steps, whose rate falls from ``learning_rate`` as a cosine; in natural light no low sun, no tint."""
 
-    ``patience`` counts checks without a better text metric; 0 is for ever.
+    steps: int
+    learning_rate: float
+    is_in_natural_light: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warm-up, then a cosine down to a hundredth; then ``falls`` one after another, each from its own rate.
+
+    The network of the best check is kept, or with ``keeps_last`` that of the last one: its validation figures are then not
+    flattered by a choice. ``patience`` counts checks without a better text metric; 0 is for ever.
 
     ``stop_after`` ends a run early, as an interruption would: to be resumed. The convolutional stem learns at
     ``stem_rate`` times the rate of the rest.
@@ -100,13 +107,13 @@ class Schedule:
     check_every: int
     patience: int = 0
     stop_after: int = 0
-    cool_steps: int = 0
-    cool_learning_rate: float = 0.0
+    falls: tuple[Fall, ...] = ()
     stem_rate: float = 1.0
+    keeps_last: bool = False
 
     @property
     def all_steps(self) -> int:
-        return self.steps + self.cool_steps
+        return self.steps + sum(fall.steps for fall in self.falls)
 
     def rate_at(self, step: int) -> float:
         """The learning rate of the step with this number, from 0."""
@@ -114,7 +121,22 @@ class Schedule:
             return self.learning_rate * (step + 1) / self.warmup
         if step < self.steps:
             return self.learning_rate * _cosine((step - self.warmup) / max(1, self.steps - self.warmup))
-        return self.cool_learning_rate * _cosine((step - self.steps) / max(1, self.cool_steps))
+        fall, part = self._fall_at(step)
+        return fall.learning_rate * _cosine(part) if fall else 0.01 * self.learning_rate
+
+    def is_in_natural_light(self, step: int) -> bool:
+        """Whether the step with this number learns from pictures in the light that they were taken in."""
+        fall, _ = self._fall_at(step)
+        return fall is not None and fall.is_in_natural_light
+
+    def _fall_at(self, step: int) -> tuple[Fall | None, float]:
+        """The further fall that a step belongs to, and how much of it has passed."""
+        start = self.steps
+        for fall in self.falls:
+            if start <= step < start + fall.steps:
+                return fall, (step - start) / fall.steps
+            start += fall.steps
+        return None, 0.0
 
 
 def _cosine(part: float) -> float:
@@ -208,44 +230,30 @@ def data_folder() -> Path:
     return Path(told) if told else Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
-def find_config(name: str) -> Path:
-    """A file, or the recipe of this name that the project ships.
-
-    Raises:
-        EngineError: neither exists.
-    """
-    for path in (Path(name), RECIPES / f"{name}.toml"):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.toml")))
-    raise EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"There is no training configuration “{name}”.",
-        f"Give a TOML file, or one of: {known}.",
-    )
+_KIND = RecipeKind("training", ContrastiveConfig, RECIPES)
+find_config = _KIND.find
 
 
 def read_config(path: Path) -> ContrastiveConfig:
-    """The configuration in a TOML file. One with ``base = "recipe"`` says only what differs from that recipe.
+    """The configuration in a TOML file.
 
     Raises:
         EngineError: the file is no TOML, or a field is missing, unknown or contradicts another.
     """
-    try:
-        config = decode(ContrastiveConfig, _with_base(tomllib.loads(path.read_text(encoding="utf-8"))), "config")
-    except (OSError, tomllib.TOMLDecodeError, ContractError, ValueError) as problem:
-        raise _wrong(path, str(problem)) from problem
+    config = _KIND.read(path)
     config = without_sets(config, config.without)
     names = {item.name for item in config.pictures}
     bands = config.network.image.bands
-    if any(set(size.gsd_m) != names for size in config.sizes):
-        raise _wrong(path, f"every size must give a ground pixel range for each of {sorted(names)}")
-    if len(config.normalisation.mean) != bands or len(config.normalisation.std) != bands:
-        raise _wrong(path, f"normalisation must have {bands} bands")
-    if config.network.image.dim != config.network.text.dim:
-        raise _wrong(path, "both towers must have the same dim")
-    if config.schedule.steps < 1 or config.schedule.check_every < 1 or any(size.batch < 1 for size in config.sizes):
-        raise _wrong(path, "steps, check_every and every batch must be at least 1")
+    schedule = config.schedule
+    problems = [
+        (any(set(size.gsd_m) != names for size in config.sizes),
+         f"every size must give a ground pixel range for each of {sorted(names)}"),
+        ({len(config.normalisation.mean), len(config.normalisation.std)} != {bands}, f"normalisation must have {bands} bands"),
+        (config.network.image.dim != config.network.text.dim, "both towers must have the same dim"),
+        (min(schedule.steps, schedule.check_every, *(size.batch for size in config.sizes)) < 1,
+         "steps, check_every and every batch must be at least 1"),
+    ]  # fmt: skip
+    _KIND.refuse_if(problems, path)
     return config
 
 
@@ -257,28 +265,3 @@ def without_sets(config: ContrastiveConfig, names: Collection[str]) -> Contrasti
         for size in config.sizes
     )
     return replace(config, pictures=pictures, sizes=sizes)
-
-
-def _with_base(values: dict[str, object]) -> dict[str, object]:
-    if "base" not in values:
-        return values
-    base = find_config(str(values.pop("base")))
-    return _merged(_with_base(tomllib.loads(base.read_text(encoding="utf-8"))), values)
-
-
-def _merged(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
-    """Tables are merged; anything else above replaces what is below."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = below.get(key)
-        merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _wrong(path: Path, problem: str) -> EngineError:
-    return EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"The training configuration {path} cannot be used: {problem}.",
-        "Correct the file.",
-        path=str(path),
-    )

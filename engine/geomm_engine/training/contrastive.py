@@ -56,7 +56,8 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
 
     def batches(self, stop: int) -> Iterator[Batch]:
         while self.step < stop:
-            yield self.lessons.batch(self.random)
+            is_natural = self.config.schedule.is_in_natural_light(self.step)
+            yield self.lessons.batch(self.random, is_in_natural_light=is_natural)
 
     def wake(self) -> None:
         """Ready to learn, but for the frozen part of the stem."""

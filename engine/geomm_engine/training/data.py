@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from geomm_engine.training.config import (
     DRAWN_NEAR,
     EARTH_MONTHS,
     EARTH_TILES,
-    PLAIN,
+    SQUARES,
     WORLD,
     ContrastiveConfig,
     PictureSource,
@@ -74,8 +74,8 @@ def load_pictures(source: PictureSource, data: Path, seed: int, known: Sequence[
         return blue_marble.draw_months(source.name, data, EARTH_COUNT, seed)
     if source.file == WORLD:
         return sentinel2_world.read_patches(source.name, data)
-    if source.file == PLAIN:
-        return sentinel2_world.read_cells(source.name, data)
+    if source.file == SQUARES:
+        return sentinel2_world.read_squares(source.name, data)
     if source.file in (DRAWN_NEAR, DRAWN_FAR):
         painters = NEAR if source.file == DRAWN_NEAR else FAR
         return draw_places(source.name, source.gsd_m, source.size_px, PLACE_COUNT, seed, grounds_of(known), painters)
@@ -186,9 +186,12 @@ class Lessons:
         """Display values 0–1 → what the tower sees."""
         return (images - self._mean) / self._std
 
-    def batch(self, random: np.random.Generator) -> Batch:
+    def batch(self, random: np.random.Generator, *, is_in_natural_light: bool = False) -> Batch:
         """One batch, balanced over the classes of each set; one caption for every picture."""
         config = self.config
+        jitter = config.jitter
+        if is_in_natural_light:
+            jitter = replace(jitter, low_sun_share=0.0, tint_share=0.0)
         shares = np.array([item.share for item in config.sizes])
         size = config.sizes[int(random.choice(len(shares), p=shares / shares.sum()))]
         parts, grounds, labels, sets = [], [], [], []
@@ -202,7 +205,7 @@ class Lessons:
             labels.append(own + first_class)
             sets.append(np.full(count, place))
             first_class += len(self.training[place].classes)
-        images = self.normalise(radiometry(torch.cat(parts), config.jitter, random))
+        images = self.normalise(radiometry(torch.cat(parts), jitter, random))
         gsd_m = ground_jitter(
             torch.cat(grounds),
             config.gsd_jitter_octaves,

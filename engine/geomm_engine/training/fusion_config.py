@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from geomm_engine.contract import ContractError, ErrorCode, decode
-from geomm_engine.errors import EngineError
 from geomm_engine.networks.fusion import FusionSettings
-from geomm_engine.training.config import RECIPES, Schedule
+from geomm_engine.training.config import Schedule
+from geomm_engine.training.recipe_files import RECIPES, RecipeKind
 
 FUSION_RECIPES = RECIPES / "fusion"
 DRAWN = "drawn"
@@ -93,21 +91,8 @@ class FusionConfig:
     card: FusionFacts = field(default_factory=FusionFacts)
 
 
-def find_fusion_config(name: str) -> Path:
-    """A file, or the fusion recipe of this name that the project ships.
-
-    Raises:
-        EngineError: neither exists.
-    """
-    for path in (Path(name), FUSION_RECIPES / f"{name}.toml"):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in FUSION_RECIPES.glob("*.toml")))
-    raise EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"There is no fusion configuration “{name}”.",
-        f"Give a TOML file, or one of: {known}.",
-    )
+_KIND = RecipeKind("fusion", FusionConfig, FUSION_RECIPES)
+find_fusion_config = _KIND.find
 
 
 def read_fusion_config(path: Path) -> FusionConfig:
@@ -116,10 +101,7 @@ def read_fusion_config(path: Path) -> FusionConfig:
     Raises:
         EngineError: the file is no TOML, or a field is missing, unknown or contradicts another.
     """
-    try:
-        config = decode(FusionConfig, tomllib.loads(path.read_text(encoding="utf-8")), "config")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ContractError) as problem:
-        raise _wrong(path, str(problem)) from problem
+    config = _KIND.read(path)
     network, cutting, schedule = config.network, config.cutting, config.schedule
     sides = [item.step * item.patch_px for item in network.sensors]
     problems = [
@@ -128,7 +110,7 @@ def read_fusion_config(path: Path) -> FusionConfig:
         (any(item.patch_px % network.target_px for item in network.sensors), "target_px must divide every patch_px"),
         (min(sides, default=0) < 1 or any(cutting.tile_px % side for side in sides),
          f"step × patch_px of every sensor must divide tile_px ({cutting.tile_px})"),
-        (network.width % network.heads or network.decoder_width % network.heads, "heads must divide both widths"),
+        (any(width % network.heads for width in (network.width, network.decoder_width)), "heads must divide both widths"),
         (not config.scenes, "there are no scenes"),
         (min(schedule.steps, schedule.check_every, config.batch) < 1, "steps, check_every and batch must be at least 1"),
         (not cutting.factors or min(cutting.factors, default=0) <= 0, "cutting.factors must be above 0"),
@@ -136,16 +118,5 @@ def read_fusion_config(path: Path) -> FusionConfig:
         (not 0 <= config.loss.hidden < 1, "loss.hidden must lie between 0 and 1"),
         (config.loss.teacher > 0 and not config.teacher, "loss.teacher needs a teacher"),
     ]  # fmt: skip
-    for is_wrong, text in problems:
-        if is_wrong:
-            raise _wrong(path, text)
+    _KIND.refuse_if(problems, path)
     return config
-
-
-def _wrong(path: Path, problem: str) -> EngineError:
-    return EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"The fusion configuration {path} cannot be used: {problem}.",
-        "Correct the file.",
-        path=str(path),
-    )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from geomm_engine.contract import ContractError, ErrorCode, decode
-from geomm_engine.errors import EngineError
 from geomm_engine.networks.geographic_expert import GeographicSettings
-from geomm_engine.training.config import DRAWN, RECIPES, Schedule
+from geomm_engine.training.config import DRAWN, Schedule
 from geomm_engine.training.places import ColorJitter, Widths
+from geomm_engine.training.recipe_files import RECIPES, RecipeKind
 
 GEOGRAPHIC_RECIPES = RECIPES / "geographic"
 
@@ -87,21 +85,8 @@ class GeographicConfig:
         return self.earth.mosaics == DRAWN
 
 
-def find_geographic_config(name: str) -> Path:
-    """A file, or the geographic recipe of this name that the project ships.
-
-    Raises:
-        EngineError: neither exists.
-    """
-    for path in (Path(name), GEOGRAPHIC_RECIPES / f"{name}.toml"):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in GEOGRAPHIC_RECIPES.glob("*.toml")))
-    raise EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"There is no geographic configuration “{name}”.",
-        f"Give a TOML file, or one of: {known}.",
-    )
+_KIND = RecipeKind("geographic", GeographicConfig, GEOGRAPHIC_RECIPES)
+find_geographic_config = _KIND.find
 
 
 def read_geographic_config(path: Path) -> GeographicConfig:
@@ -110,25 +95,15 @@ def read_geographic_config(path: Path) -> GeographicConfig:
     Raises:
         EngineError: the file is no TOML, or a field is missing, unknown or impossible.
     """
-    try:
-        config = decode(GeographicConfig, tomllib.loads(path.read_text(encoding="utf-8")), "config")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ContractError) as problem:
-        raise _wrong(path, str(problem)) from problem
+    config = _KIND.read(path)
     schedule = config.schedule
-    if min(schedule.steps, schedule.check_every, config.batch, config.px, config.pool, config.validation) < 1:
-        raise _wrong(path, "steps, check_every, batch, px, pool and validation must be at least 1")
     stem = config.network.stem
-    if len(stem.channels) != len(stem.strides):
-        raise _wrong(path, "network.stem.channels and network.stem.strides must be equally many")
-    if min(config.std) <= 0 or config.kappa <= 0 or config.lattice < 12:
-        raise _wrong(path, "std and kappa must be above 0, lattice at least 12")
+    problems = [
+        (min(schedule.steps, schedule.check_every, config.batch, config.px, config.pool, config.validation) < 1,
+         "steps, check_every, batch, px, pool and validation must be at least 1"),
+        (len(stem.channels) != len(stem.strides),
+         "network.stem.channels and network.stem.strides must be equally many"),
+        (min(config.std) <= 0 or config.kappa <= 0 or config.lattice < 12, "std and kappa must be above 0, lattice at least 12"),
+    ]  # fmt: skip
+    _KIND.refuse_if(problems, path)
     return config
-
-
-def _wrong(path: Path, problem: str) -> EngineError:
-    return EngineError(
-        ErrorCode.FOLDER_INVALID,
-        f"The training configuration {path} cannot be used: {problem}.",
-        "Correct the file.",
-        path=str(path),
-    )

@@ -186,7 +186,7 @@ def steps(learner: Learner[Any, Any, Any], run: RunFolder) -> Job[None]:
 
 def _look(learner: Learner[Any, Any, Any], run: RunFolder) -> None:
     rank = learner.rank(learner.check())
-    if rank > learner.best_rank:
+    if rank > learner.best_rank or learner.schedule.keeps_last:
         learner.best_rank, learner.best_step = rank, learner.step
         save_atomically(learner.kept(), run.best)
     learner.write_history(run)

@@ -1,6 +1,6 @@
 """What a card says of a model, measured on the validation pictures through the shipped graphs.
 
-The validation pictures are used for nothing but early stopping and, one half of them, the temperature.
+The validation pictures are used for nothing but judging recipes, early stopping and, one half of them, the temperature.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ FEWEST = 20
 """A share of fewer pictures says nothing."""
 ELSEWHERE = "validation by place (10° blocks that training never saw); words from maps, class names typed as text"
 DRAWN = "drawings kept from training, no photographs; class names typed as text"
-VALIDATION = "stratified validation split, also used for early stopping; class names typed as text"
+VALIDATION = "stratified validation split, also used {}; class names typed as text"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Found:
     background_std: float
     familiar_threshold: float
     measured: tuple[Measurement, ...]
+
+
+def _validation(lessons: Lessons) -> str:
+    """What the validation pictures were used for beside measuring."""
+    return VALIDATION.format("to judge the recipe" if lessons.config.schedule.keeps_last else "for early stopping")
 
 
 def measure(
@@ -59,7 +64,8 @@ def measure(
     measured: list[Measurement] = []
     sources = [lessons.config.pictures[place] for place in lessons.measured_places]
     for seen, part, source in zip(sets, parts, sources, strict=True):
-        where = f"{VALIDATION}; whole pictures at {source.gsd_m * source.size_px / source.whole_px:.2g} m, {source.whole_px} px"
+        gsd_m = source.gsd_m * source.size_px / source.whole_px
+        where = f"{_validation(lessons)}; whole pictures at {gsd_m:.2g} m, {source.whole_px} px"
         measured += _accuracy(seen, where)
         error = expected_calibration_error(seen.rows(part[1]), scale)
         how = "15 bins; temperature fitted on the other half of the validation split"
@@ -143,7 +149,7 @@ def _other_sizes(
         other = Seen(seen.name, seen.labels, embed_pictures(image, pictures, size.px), seen.texts)
         right = int((other.said == other.labels).sum())
         gsd_m = source.gsd_m * source.size_px / size.px
-        how = f"{VALIDATION}; whole pictures at {gsd_m:.2g} m, {size.px} px"
+        how = f"{_validation(lessons)}; whole pictures at {gsd_m:.2g} m, {size.px} px"
         interval = _rounded(metrics.wilson_interval(right, len(other.labels)))
         found.append(Measurement(seen.name, how, "top-1", right / len(other.labels), "", interval))
     return found

@@ -1,7 +1,7 @@
-"""Sentinel-2 ground that neither EuroSAT nor UC Merced shows, named by eye: patches over the world, and a river plain.
+"""Sentinel-2 ground that neither EuroSAT nor UC Merced shows, named by eye: patches over the world, and named squares.
 
-The patches are desert, snow, rock, savanna, tundra, each of one name; the plain, in south-east Asia at the end of the dry
-season, is named square by square. Bottom-of-atmosphere reflectance, shown as EuroSAT's pictures are.
+Patches of one kind of ground have one name: desert, snow, savanna, tundra. Mixed ones, and a river plain in south-east Asia at
+the end of the dry season, are named square by square. Bottom-of-atmosphere reflectance, shown as EuroSAT's pictures are.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ GSD_M = 10.0
 _GAIN = np.array([2.84, 2.50, 2.31], dtype=np.float32)
 _OFFSET = np.array([0.135, 0.186, 0.291], dtype=np.float32)
 _NAMES = {
-    "Desert": (252161, 275979, 526850, 759128),
-    "Fields": (322265, 70975),
-    "Forest": (502692, 61808),
-    "Rock": (445,),
-    "Savanna": (566084, 766272),
+    "Desert": (252161, 759128),
+    "Fields": (322265,),
+    "Savanna": (766272,),
+    "Scrub": (526850,),
     "Sea": (752389,),
-    "Snow": (25630, 286743, 770287),
+    "Snow": (25630, 770287),
     "Tundra": (8845,),
 }
 
 PLAIN_FOLDER = "scenes/sentinel2_10km/199U_1099R"
-CELL_PX = 64
+SQUARE_PX = 64
 # Column and row of squares of 64 pixels, from the north-west corner.
 _PLAIN = {
     "Fields": (
@@ -48,42 +47,56 @@ _PLAIN = {
     "Town": "11,2 11,3 2,7 2,12 2.6,4.1 10.5,2 10.8,2.9 15.4,12.9 13.8,7 1.6,7.1 1.7,12",
     "Wetland": "5,4 6,4 5,5 6,5 7,5 6,3",
 }
+_MIXED = {
+    445: {
+        "Coast": "3,0.6 2.9,1.3 2.5,2 2.2,2.7 2.1,3",
+        "Rock": "0,0 1,0 0,1 1,1 0,2 1,2 0,3 1,3 2,0.2",
+    },
+    61808: {"Forest": "0,0 3,0 2.8,1 0,1.2 0.7,2 0,2.3 0,3 3,2", "Town": "1.5,1.4"},
+    70975: {"Fields": "0,3 1,3 2,3 3,3 1.2,2.4", "Terraces": "1,0 2,0 3,0.2 0,1 1,1 2,1 3,1"},
+    275979: {"Scrub": "0,0 1,0 2,0 2.9,0 0,1 1,1 2,1 1.9,1.6"},
+    286743: {"Snow": "1.4,0 1.2,0.6 1.2,3 0.2,2.6"},
+    502692: {"Forest": "0,0 1,0 2,0 3,0 2,0.6 3,0.8 0,2.3 0,3 1,3 3,2.4"},
+    566084: {"Savanna": "0,0 1,0 2,0 3,0 0,1 1,1 2,1 3,1 0,2 1,2 2,2 3,2"},
+}
 
 
 def read_patches(name: str, data: Path) -> PictureSet:
-    """Every patch under its name: (16, 256, 256, 3) uint8. No place has two patches, so a split would lose a class.
+    """Every patch of one name: (9, 256, 256, 3) uint8. No place has two patches, so a split would lose a class.
 
     Raises:
         EngineError: a patch is absent or corrupt.
     """
-    pixels, labels = [], []
-    for label, patches in enumerate(_NAMES.values()):
-        for patch in patches:
-            stored = _read(data / FOLDER / f"patch_{patch}.tif", [4, 3, 2])
-            pixels.append(_shown(stored))
-            labels.append(label)
+    pixels = [_patch(patch, data) for patches in _NAMES.values() for patch in patches]
+    labels = [label for label, patches in enumerate(_NAMES.values()) for _ in patches]
     classes = tuple(f"{name}/{item}" for item in _NAMES)
     return PictureSet(name, GSD_M, classes, np.stack(pixels), np.array(labels, dtype=np.int64))
 
 
-def read_cells(name: str, data: Path) -> PictureSet:
-    """Every named square of the plain: (n, 64, 64, 3) uint8. All are one place, and none is kept for validation.
+def read_squares(name: str, data: Path) -> PictureSet:
+    """Every named square: (n, 64, 64, 3) uint8. They count as one place, and none is kept for validation.
 
     Raises:
-        EngineError: a band is absent or corrupt.
+        EngineError: a band or a patch is absent or corrupt.
     """
     bands = [_read(data / PLAIN_FOLDER / f"{band}.tif", [1])[0] for band in ("B04", "B03", "B02")]
-    shown = _shown(np.stack(bands))
+    scenes = [(_shown(np.stack(bands)), _PLAIN), *((_patch(patch, data), named) for patch, named in _MIXED.items())]
+    kinds = sorted({kind for _, named in scenes for kind in named})
     pixels, labels = [], []
-    for label, cells in enumerate(_PLAIN.values()):
-        for cell in cells.split():
-            left, top = (round(float(part) * CELL_PX) for part in cell.split(","))
-            pixels.append(shown[top : top + CELL_PX, left : left + CELL_PX])
-            labels.append(label)
-    classes = tuple(f"{name}/{item}" for item in _PLAIN)
-    return PictureSet(
-        name, GSD_M, classes, np.stack(pixels), np.array(labels, dtype=np.int64), np.zeros(len(labels), np.int64)
-    )
+    for shown, named in scenes:
+        for kind, squares in named.items():
+            for square in squares.split():
+                left, top = (round(float(part) * SQUARE_PX) for part in square.split(","))
+                pixels.append(shown[top : top + SQUARE_PX, left : left + SQUARE_PX])
+                labels.append(kinds.index(kind))
+    classes = tuple(f"{name}/{kind}" for kind in kinds)
+    place = np.zeros(len(labels), np.int64)
+    return PictureSet(name, GSD_M, classes, np.stack(pixels), np.array(labels, dtype=np.int64), place)
+
+
+def _patch(number: int, data: Path) -> NDArray[np.uint8]:
+    """(256, 256, 3) display values."""
+    return _shown(_read(data / FOLDER / f"patch_{number}.tif", [4, 3, 2]))
 
 
 def _read(path: Path, bands: list[int]) -> NDArray[np.uint16]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,9 @@ def test_larger_crop_mirrors_the_picture() -> None:
     assert images[:, :2].mean() * 255 == pytest.approx(31.5, abs=1.0)
 
 
+FAINT = partial(Jitter, strength=1e-6, stretch_share=0.0, blur_share=0.0, noise_share=0.0)
+
+
 def test_same_state_gives_the_same_batch() -> None:
     def once() -> torch.Tensor:
         random = np.random.default_rng(5)
@@ -52,11 +57,35 @@ def test_same_state_gives_the_same_batch() -> None:
 def test_radiometry_stays_in_range() -> None:
     images = torch.rand(64, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     images[0], images[1] = 0.0, 1.0
-    changed = radiometry(images.clone(), Jitter(strength=1.0), np.random.default_rng(0))
+    changed = radiometry(images.clone(), Jitter(1.0, low_sun_share=0.5, tint_share=0.5), np.random.default_rng(0))
     assert torch.isfinite(changed).all()
     assert changed.min() >= 0
     assert changed.max() <= 1
     assert torch.equal(radiometry(images.clone(), Jitter(strength=0.0), np.random.default_rng(0)), images)
+
+
+def test_a_low_sun_takes_contrast_and_leaves_what_is_dark() -> None:
+    images = (torch.linspace(0.1, 0.5, 32) + torch.tensor([0.0, 0.1, 0.2]).view(3, 1, 1)).expand(16, 3, 32, 32)
+    sunny, low = (
+        radiometry(images.clone(), FAINT(low_sun_share=share), np.random.default_rng(3)) for share in (0.0, 1.0)
+    )
+    contrast = low.std(dim=(2, 3)) / sunny.std(dim=(2, 3))
+    assert contrast.max() < 1
+    assert contrast.min() > 0.25
+    assert (low.mean(dim=(2, 3)) < sunny.mean(dim=(2, 3))).all()
+    # The air keeps half of what is darkest in a band, or more: no band goes to black.
+    assert (low.amin(dim=(2, 3)) > 0.45 * sunny.amin(dim=(2, 3))).all()
+
+
+def test_a_tint_changes_the_bands_of_a_picture_and_not_its_pattern() -> None:
+    images = torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 0.4 + 0.2
+    tinted = radiometry(images.clone(), FAINT(tint_share=1.0), np.random.default_rng(3))
+    ratio = tinted / images
+    assert ratio.std(dim=(2, 3)).max() < 1e-3
+    by_band = ratio.mean(dim=(2, 3))
+    assert (by_band.amax(dim=1) / by_band.amin(dim=1)).max() > 1.3
+    assert by_band.min() > 0.74
+    assert by_band.max() < 1.35
 
 
 def test_split_is_stratified_and_repeatable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +13,18 @@ import torch
 
 from geomm_engine.errors import EngineError
 from geomm_engine.progress import Progress, run
-from geomm_engine.training.config import RECIPES, Schedule, find_config, read_config
+from geomm_engine.training.config import Fall, Schedule, find_config, read_config
 from geomm_engine.training.contrastive import Trainer, train_contrastive
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.losses import contrastive_loss
+from geomm_engine.training.recipe_files import RECIPES
+from tests.engine.training.written_recipe import written_recipe
 
 RECIPE = (RECIPES / "drawn.toml").read_text(encoding="utf-8")
 
 
 def recipe(folder: Path, *changes: tuple[str, str], name: str = "recipe é.toml") -> Path:
-    text = RECIPE
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
+    return written_recipe(folder / name, RECIPE, changes)
 
 
 def test_untrained_network_loses_ln_n(folder: Path) -> None:
@@ -124,6 +121,21 @@ def test_faulty_run_is_refused_before_it_starts(folder: Path, old: str, new: str
     assert not (folder / "run").exists()
 
 
+def test_the_last_network_is_kept_where_the_recipe_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks get worse and worse: the best of them is the first, unless the last is wanted."""
+    monkeypatch.setattr(Trainer, "rank", lambda _, check: (-float(check.step),))
+    short = ("steps = 60", "steps = 4"), ("check_every = 20", "check_every = 2")
+    chosen, last = (
+        run(train_contrastive(recipe(folder, *short, *more, name=f"{name}.toml"), folder / name, data=folder))
+        for name, more in (("best", ()), ("last", (("check_every = 2", "check_every = 2\nkeeps_last = true"),)))
+    )
+    assert (chosen.best_step, last.best_step) == (2, 4)
+    kept = torch.load(folder / "last" / "best.pt", weights_only=True)
+    average = torch.load(folder / "last" / "checkpoint.pt", weights_only=True)["average"]
+    assert kept["step"] == 4
+    assert all(torch.equal(value, average[name]) for name, value in kept["network"].items())
+
+
 def test_nothing_to_resume_is_said(folder: Path) -> None:
     with pytest.raises(EngineError, match="no checkpoint"):
         run(train_contrastive(recipe(folder), folder / "run", data=folder, is_resumed=True))
@@ -137,13 +149,35 @@ def test_shipped_recipes_are_valid() -> None:
         read_config(path)
 
 
+def test_recipes_that_are_compared_are_short_and_alike() -> None:
+    """They build on the built-in model's recipe, and take over whatever they do not say."""
+    compared = [read_config(path) for path in RECIPES.glob("ablation_*.toml")]
+    assert len(compared) == 4
+    assert {config.schedule for config in compared} == {compared[0].schedule}
+    assert compared[0].schedule.all_steps == 250
+
+
 def test_learning_rate_warms_up_falls_and_cools() -> None:
     schedule = Schedule(
-        steps=100, learning_rate=1.0, warmup=10, weight_decay=0.0, averaging=0.9, check_every=10, cool_steps=50,
-        cool_learning_rate=0.2,
+        steps=100, learning_rate=1.0, warmup=10, weight_decay=0.0, averaging=0.9, check_every=10,
+        falls=(Fall(50, 0.2), Fall(20, 0.1, is_in_natural_light=True)),
     )  # fmt: skip
-    assert schedule.all_steps == 150
+    assert schedule.all_steps == 170
     assert [schedule.rate_at(step) for step in (0, 9, 10, 55)] == pytest.approx([0.1, 1.0, 1.0, 0.505])
     assert schedule.rate_at(99) == pytest.approx(0.01, abs=1e-3)
     assert schedule.rate_at(100) == pytest.approx(0.2)
     assert schedule.rate_at(149) == pytest.approx(0.002, abs=1e-3)
+    assert schedule.rate_at(150) == pytest.approx(0.1)
+    assert [schedule.is_in_natural_light(step) for step in (0, 99, 100, 149, 150, 169)] == [False] * 4 + [True] * 2
+
+
+def test_natural_light_leaves_low_sun_and_tint_away(folder: Path) -> None:
+    config = read_config(recipe(folder))
+    lit = replace(config, jitter=replace(config.jitter, low_sun_share=1.0, tint_share=1.0))
+    plain = replace(config, jitter=replace(config.jitter, low_sun_share=0.0, tint_share=0.0))
+    one, other, changed = (
+        Lessons(item, folder).batch(np.random.default_rng(1), is_in_natural_light=is_natural).images
+        for item, is_natural in ((lit, True), (plain, False), (lit, False))
+    )
+    assert torch.equal(one, other)
+    assert not torch.equal(one, changed)

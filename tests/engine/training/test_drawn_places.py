@@ -46,5 +46,5 @@ def test_photographs_that_are_drawn_on_must_come_first() -> None:
 def test_a_recipe_may_leave_sets_of_another_out() -> None:
     whole, part = read_config(find_config("geomm_nano")), read_config(find_config("ablation_scale_alibi"))
     left_out = {item.name for item in whole.pictures} - {item.name for item in part.pictures}
-    assert left_out == {"near", "far", "plain"}
+    assert left_out == {"near", "far", "squares"}
     assert all(set(size.gsd_m) == {item.name for item in part.pictures} for size in part.sizes)

@@ -20,19 +20,14 @@ from geomm_engine.training.fusion import FusionTrainer, load_ground, train_fusio
 from geomm_engine.training.fusion_config import FUSION_RECIPES, find_fusion_config, read_fusion_config
 from geomm_engine.training.fusion_data import Ground, held_out, windows_within
 from geomm_engine.training.fusion_measure import retrieval
+from tests.engine.training.written_recipe import written_recipe
 
 RECIPE = (FUSION_RECIPES / "drawn.toml").read_text(encoding="utf-8")
 SHORT = (("steps = 30", "steps = 4"), ("check_every = 10", "check_every = 2"), ("batch = 24", "batch = 6"))
 
 
 def recipe(folder: Path, *changes: tuple[str, str], name: str = "recipe é.toml") -> Path:
-    text = RECIPE
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
+    return written_recipe(folder / name, RECIPE, changes)
 
 
 def test_drawn_recipe_learns_from_ln_n(folder: Path) -> None:

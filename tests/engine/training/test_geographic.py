@@ -23,18 +23,15 @@ from geomm_engine.training.geographic_config import (
 )
 from geomm_engine.training.geographic_export import export_expert
 from geomm_engine.training.places import Batch, Widths, draw_pool, ground_squares
+from tests.engine.training.written_recipe import written_recipe
 
 RECIPE = (GEOGRAPHIC_RECIPES / "drawn.toml").read_text(encoding="utf-8")
 
 
 def recipe(folder: Path, *changes: tuple[str, str], name: str = "recette é.toml") -> Path:
-    text = RECIPE
-    for old, new in (("pool = 512", "pool = 96"), ("validation = 48", "validation = 12"), *changes):
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
+    return written_recipe(
+        folder / name, RECIPE, (("pool = 512", "pool = 96"), ("validation = 48", "validation = 12"), *changes)
+    )
 
 
 @pytest.fixture(scope="module")

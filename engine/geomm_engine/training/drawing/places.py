@@ -34,7 +34,7 @@ _GROUNDS: dict[str, dict[str, tuple[str, ...]]] = {
         "herbs": ("HerbaceousVegetation",),
         "houses_far": ("Residential",),
     },
-    "world": {"desert": ("Desert",)},
+    "world": {"desert": ("Desert", "Scrub")},
 }
 
 
