@@ -89,7 +89,7 @@ def draw_raster(
     pixel_m=10.0,
     is_strange=False,
 ) -> Path:
-    """A byte GeoTIFF in UTM 32N: a lake in a field, with described bands; or loud stripes like nothing on Earth."""
+    """A byte GeoTIFF in UTM 32N: a lake in a field, with described bands; or stripes of 60 m, black and white."""
     from osgeo import gdal, osr
 
     gdal.UseExceptions()
@@ -105,7 +105,7 @@ def draw_raster(
         for row in range(size):
             line = bytes(lake if col < size // 2 else field + (7 * row + 3 * col) % 11 for col in range(size))
             if is_strange:
-                line = bytes(255 if (col + row * number) // 6 % (number + 1) else 0 for col in range(size))
+                line = bytes(255 * (col // 6 % 2) for col in range(size))
             band.WriteRaster(0, row, size, 1, line)
     raster = None
     return path
