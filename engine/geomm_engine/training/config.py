@@ -245,13 +245,14 @@ def read_config(path: Path) -> ContrastiveConfig:
     names = {item.name for item in config.pictures}
     bands = config.network.image.bands
     schedule = config.schedule
+    counts = [schedule.steps, schedule.check_every, *(fall.steps for fall in schedule.falls)]
+    counts += [size.batch for size in config.sizes]
     problems = [
         (any(set(size.gsd_m) != names for size in config.sizes),
          f"every size must give a ground pixel range for each of {sorted(names)}"),
         ({len(config.normalisation.mean), len(config.normalisation.std)} != {bands}, f"normalisation must have {bands} bands"),
         (config.network.image.dim != config.network.text.dim, "both towers must have the same dim"),
-        (min(schedule.steps, schedule.check_every, *(size.batch for size in config.sizes)) < 1,
-         "steps, check_every and every batch must be at least 1"),
+        (min(counts) < 1, "steps, check_every and every batch must be at least 1"),
     ]  # fmt: skip
     _KIND.refuse_if(problems, path)
     return config

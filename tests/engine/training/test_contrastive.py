@@ -106,6 +106,7 @@ def test_patience_ends_a_run_that_stands_still(folder: Path) -> None:
     [
         ("steps = 60", "steps = 0", "at least 1"),
         ("steps = 60", 'steps = "many"', "schedule.steps"),
+        ("steps = 60", "steps = 60\nfalls = [{ steps = 0, learning_rate = 1e-4 }]", "at least 1"),
         ("gsd_m = { drawn", "gsd_m = { other", "ground pixel range"),
         ("mean = [0.4, 0.4, 0.4]", "mean = [0.4]", "3 bands"),
         ('file = "drawn"', 'file = "absent.zip"', "cannot be read"),
