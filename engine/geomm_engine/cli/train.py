@@ -87,6 +87,6 @@ def run_contrastive(args: argparse.Namespace) -> int:
         terminal.print_json(summary)
         return 0
     if not args.export_only:
-        print(f"best text metric {summary.text_metric:.3f} at step {summary.best_step}")
+        print(f"text metric {summary.text_metric:.3f} at step {summary.best_step}, whose network is kept")
     print(f"model in {summary.model}")
     return 0

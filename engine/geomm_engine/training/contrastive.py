@@ -24,7 +24,7 @@ from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The best network by the text metric lies in ``folder``; ``history`` holds every check."""
+    """The network that was kept, the best by the text metric or the last, lies in ``folder``; ``history`` holds every check."""
 
     folder: Path
     best_step: int

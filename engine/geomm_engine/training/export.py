@@ -71,7 +71,7 @@ class Exported:
 
 
 def load_best(config: ContrastiveConfig, run: RunFolder) -> TwoTowers:
-    """The network with the best text metric of a run, ready to be used.
+    """The network that a run kept, ready to be used.
 
     Raises:
         EngineError: the run has not come to its first check.

@@ -1,4 +1,4 @@
-"""What every training does the same way: steps, a following average, looks, the best network kept, exact resume. A generator.
+"""What every training does the same way: steps, a following average, looks, one network kept, exact resume. A generator.
 
 A :class:`Learner` says what is learnt; :func:`steps` takes it through its schedule and leaves the run folder behind.
 """
@@ -34,7 +34,8 @@ _LARGEST_GRADIENT = 1.0
 class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
     """One run: its network, averaged network, optimiser, random states and history.
 
-    ``rank`` of the best look so far orders looks; the larger tuple is the better one.
+    ``rank`` orders looks; the larger tuple is the better one. ``best_rank`` and ``best_step`` are of the look whose network is
+    kept: the best so far, or the last where the schedule says so.
     """
 
     check_kind: type[CheckT]
@@ -87,7 +88,7 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
         self.network.train()
 
     def kept(self) -> dict[str, object]:
-        """What is saved of the best look."""
+        """What is saved of a look whose network is kept."""
         return {"network": self.average.state_dict(), "step": self.step}
 
     # --- what all do

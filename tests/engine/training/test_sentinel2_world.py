@@ -14,11 +14,16 @@ from geomm_engine.training.pictures import split
 from geomm_engine.training.sentinel2_world import PLAIN_FOLDER, read_patches, read_squares
 
 
-@pytest.mark.shared_data
-def test_named_squares_are_one_place_and_all_for_learning() -> None:
+@pytest.fixture
+def scenes() -> Path:
     if not (data_folder() / PLAIN_FOLDER).is_dir():
         pytest.skip(f"the shared data is absent: no {data_folder() / PLAIN_FOLDER}")
-    found = read_squares("squares", data_folder())
+    return data_folder()
+
+
+@pytest.mark.shared_data
+def test_named_squares_are_one_place_and_all_for_learning(scenes: Path) -> None:
+    found = read_squares("squares", scenes)
     assert found.pixels.shape == (162, 64, 64, 3)
     assert set(found.classes) == {name for name in read_captions().classes if name.startswith("squares/")}
     assert np.bincount(found.labels).min() >= 4
@@ -28,14 +33,12 @@ def test_named_squares_are_one_place_and_all_for_learning() -> None:
 
 
 @pytest.mark.shared_data
-def test_no_patch_is_named_both_whole_and_by_square() -> None:
-    if not (data_folder() / PLAIN_FOLDER).is_dir():
-        pytest.skip(f"the shared data is absent: no {data_folder() / PLAIN_FOLDER}")
-    whole = read_patches("world", data_folder())
+def test_no_patch_is_named_both_whole_and_by_square(scenes: Path) -> None:
+    whole = read_patches("world", scenes)
     assert whole.pixels.shape == (9, 256, 256, 3)
     assert set(whole.classes) == {name for name in read_captions().classes if name.startswith("world/")}
     corners = {item[:64, :64].tobytes() for item in whole.pixels}
-    assert corners.isdisjoint(item.tobytes() for item in read_squares("squares", data_folder()).pixels)
+    assert corners.isdisjoint(item.tobytes() for item in read_squares("squares", scenes).pixels)
 
 
 def test_a_missing_file_is_said_before_training(tmp_path: Path) -> None:
