@@ -21,6 +21,7 @@ ROLES_PROPERTY = "geomm/roles"
 RUN_PROPERTY = "geomm/run"
 KIND_PROPERTY = "geomm/kind"
 
+_LANDSAT = re.compile(r"(?:^|[^A-Za-z])L[COTEM]0[1-9]_", re.IGNORECASE)
 _BAND_NAME = re.compile(r"(?:^|[^A-Za-z0-9])B(0?[1-9]|1[0-2]|8A)(?=[^A-Za-z0-9]|$)", re.IGNORECASE)
 
 
@@ -34,7 +35,6 @@ class Target:
 
     source: RasterSource
     layer_ids: Tuple[str, ...]
-    crs: str
 
     @property
     def name(self) -> str:
@@ -56,6 +56,11 @@ class _Texts(Translated):
         }
         provider = layer.dataProvider().name() if layer.dataProvider() else "?"
         return causes[kind].format(name=layer.name(), provider=provider)
+
+    def other_crs(self) -> str:
+        return self.tr(
+            "“{name}” has another CRS in QGIS than in its file. Save it with that CRS first (Export ▸ Save As)."
+        )
 
 
 def file_path(layer: QgsMapLayer) -> str:
@@ -86,15 +91,19 @@ def is_usable(layer: QgsMapLayer) -> bool:
 
 
 def band_of(layer: QgsRasterLayer) -> str:
-    """The Sentinel-2 band that a single-band layer's or file's name states ("B04"), or ""."""
+    """The band that a single-band layer's or file's name states, written as Sentinel-2's are ("B04"), or ""."""
     if layer.bandCount() != 1:
         return ""
-    for text in (layer.name(), os.path.splitext(os.path.basename(layer.source()))[0]):
+    for text in _names(layer):
         match = _BAND_NAME.search(text)
         if match:
             number = match.group(1).upper()
             return "B8A" if number == "8A" else f"B{int(number):02d}"
     return ""
+
+
+def _names(layer: QgsRasterLayer) -> Tuple[str, str]:
+    return layer.name(), os.path.splitext(os.path.basename(layer.source()))[0]
 
 
 def targets(layers: Sequence[QgsMapLayer]) -> List[Target]:
@@ -114,10 +123,17 @@ def targets(layers: Sequence[QgsMapLayer]) -> List[Target]:
 
 
 def joined(found: Sequence[Target]) -> RasterSource:
-    """Several targets as one stack of files; their roles count only where all have some."""
-    if len(found) == 1:
-        return found[0].source
+    """Several targets as one stack of files; their roles count only where all have some.
+
+    Raises:
+        LayerRefused: a layer was given a CRS in QGIS that its file does not have.
+    """
     sources = [target.source for target in found]
+    strange = next((source for source in sources if source.crs), None)
+    if strange is not None:
+        raise LayerRefused(_Texts().other_crs().format(name=strange.name))
+    if len(sources) == 1:
+        return sources[0]
     has_roles = all(source.roles for source in sources)
     return RasterSource(
         tuple(path for source in sources for path in source.paths),
@@ -142,11 +158,19 @@ def _target(group: List[QgsRasterLayer]) -> Target:
     name = first.name()
     if len(group) > 1:
         bands = [band_of(layer) for layer in group]
-        roles = roles or tuple(bands)
+        # Landsat's numbers mean other bands, and not the same ones on each satellite: the engine reads them.
+        is_landsat = any(_LANDSAT.search(text) for layer in group for text in _names(layer))
+        roles = roles or (() if is_landsat else tuple(bands))
         folder = os.path.basename(os.path.dirname(first.source()))
         name = f"{folder} ({', '.join(bands)})" if folder else " + ".join(layer.name() for layer in group)
-    source = RasterSource(tuple(file_path(layer) for layer in group), roles, unit, name)
-    return Target(source, tuple(layer.id() for layer in group), crs_text(first))
+    source = RasterSource(tuple(file_path(layer) for layer in group), roles, unit, name, _said_crs(group))
+    return Target(source, tuple(layer.id() for layer in group))
+
+
+def _said_crs(group: Sequence[QgsRasterLayer]) -> str:
+    """The CRS that a person gave to these layers of one CRS, "" where it is the files' own."""
+    said = [layer for layer in group if layer.crs().isValid() and layer.crs() != layer.dataProvider().crs()]
+    return crs_text(said[0]) if said else ""
 
 
 def crs_text(layer: QgsMapLayer) -> str:

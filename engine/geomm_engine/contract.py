@@ -98,13 +98,14 @@ class RasterSource:
     the roles from the files. ``unit`` is "" (find out, or ask), "reflectance" (0–1), "reflectance_e4" (0–10000),
     "reflectance_e4_offset" (Sentinel-2 L2A from baseline 04.00: (DN − 1000) / 10000), "display" (8-bit picture),
     "stretch" (percentiles of the layer); for radar "decibel" or "backscatter" (linear), for heights "metres", for heat
-    "kelvin".
+    "kelvin". ``crs`` (an authority code or WKT2) is said of files that state none, or a wrong one; "" means: as they say.
     """
 
     paths: Tuple[str, ...]
     roles: Tuple[str, ...] = ()
     unit: str = ""
     name: str = ""
+    crs: str = ""
 
 
 @dataclass(frozen=True)

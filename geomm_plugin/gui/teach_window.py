@@ -124,6 +124,7 @@ class TeachWindow(QDialog):
     def _table(self) -> QTableWidget:
         table = QTableWidget(0, 4, self)
         table.setObjectName("geommTeachBridge")
+        table.setTabKeyNavigation(False)
         table.setHorizontalHeaderLabels(
             [self.tr("Way"), self.tr("On held-out ground"), self.tr("Value (95 %)"), self.tr("Guessing")]
         )
@@ -225,9 +226,9 @@ class TeachWindow(QDialog):
     def _reference_source(self, layer: QgsRasterLayer) -> contract.RasterSource:
         """A band file stands for all band files of its place: the teacher needs red, green and blue."""
         if not layers.band_of(layer):
-            return layers.targets([layer])[0].source
+            return layers.joined(layers.targets([layer]))
         images = [item for item in QgsProject.instance().mapLayers().values() if layers.is_usable(item)]
-        return next(target.source for target in layers.targets(images) if layer.id() in target.layer_ids)
+        return layers.joined([target for target in layers.targets(images) if layer.id() in target.layer_ids])
 
     def cancel(self) -> None:
         if self._call is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
@@ -143,7 +144,7 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(str(problem)) from problem
         unit = UNITS[self.parameterAsEnum(parameters, self.UNIT, context)]
         source = target.source
-        self._source = contract.RasterSource(source.paths, source.roles, unit or source.unit, source.name)
+        self._source = dataclasses.replace(source, unit=unit or source.unit)
         return True
 
     def _read_area(

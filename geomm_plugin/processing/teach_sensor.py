@@ -83,7 +83,7 @@ class TeachSensor(GeommAlgorithm):
             raise QgsProcessingException(self.invalidRasterError(parameters, self.REFERENCE))
         targets = self.parameterAsLayerList(parameters, self.TARGETS, context)
         try:
-            self._reference = layers.targets([reference])[0].source
+            self._reference = layers.joined(layers.targets([reference]))
             self._source = layers.joined(layers.targets(targets))
         except layers.LayerRefused as problem:
             raise QgsProcessingException(str(problem)) from problem

@@ -1,7 +1,7 @@
 """Layers of QGIS become sources of the contract, or are refused with a sentence that helps."""
 
 import pytest
-from qgis.core import QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsVectorLayer
 
 from geomm_plugin import layers
 
@@ -12,7 +12,7 @@ def test_a_file_layer_becomes_a_source(raster_layer, raster_path):
     (target,) = layers.targets([raster_layer])
     assert target.source.paths == (str(raster_path),)
     assert target.source.roles == ()
-    assert target.crs == "EPSG:32632"
+    assert target.source.crs == ""
     assert target.name == "image é"
 
 
@@ -43,6 +43,19 @@ def test_bands_of_two_dates_are_not_mixed(project, work_dir):
         for band in ("B02", "B03"):
             chosen.append(QgsRasterLayer(str(draw_raster(work_dir / date / f"{band}.tif", size=32, bands=("",))), band))
     assert [target.source.roles for target in layers.targets(chosen)] == [("B02", "B03")] * 2
+
+
+def test_landsat_band_numbers_are_left_to_the_engine(project, work_dir):
+    names = [f"LE07_L2SP_190026_20010714_SR_B{number}" for number in (1, 2, 3, 4)]
+    chosen = [QgsRasterLayer(str(draw_raster(work_dir / f"{name}.tif", size=32, bands=("",))), name) for name in names]
+    (target,) = layers.targets(chosen)
+    assert [path[-6:-4] for path in target.source.paths] == ["B1", "B2", "B3", "B4"]
+    assert target.source.roles == ()
+
+
+def test_a_crs_that_was_set_in_qgis_goes_along(raster_layer):
+    raster_layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
+    assert layers.targets([raster_layer])[0].source.crs == "EPSG:32633"
 
 
 @pytest.mark.parametrize(

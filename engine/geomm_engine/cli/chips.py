@@ -82,5 +82,5 @@ def _source(text: str) -> RasterSource:
     name, found, path = text.partition("=")
     if not found or Path(text).exists() or "/" in name or "\\" in name:
         name, path = "", text
-    source = layer.source(argparse.Namespace(raster=[path], bands="", unit="", model=""))
+    source = layer.source(argparse.Namespace(raster=[path], bands="", unit="", model="", crs=""))
     return replace(source, name=name) if name else source

@@ -32,6 +32,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--unit", default="", choices=("", *UNITS), metavar="UNIT", help=f"what the values are: {', '.join(UNITS)}"
     )
+    verb.add_argument("--crs", default="", help="the CRS of files that state none or a wrong one, such as EPSG:32633")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     verb.add_argument(
         "--index", default="", metavar="DIR", help="where the embeddings are kept (default: the cache folder)"
@@ -46,9 +47,9 @@ def source(args: argparse.Namespace, roles: Sequence[str] = ()) -> RasterSource:
     """
     paths = tuple(path for name in args.raster for path in _files(name))
     if not args.bands:
-        return RasterSource(paths, unit=args.unit, name=Path(args.raster[0]).stem)
+        return RasterSource(paths, unit=args.unit, name=Path(args.raster[0]).stem, crs=args.crs)
     paths, named = _with_bands(paths, args.bands, list(roles) or _model_roles(args.model))
-    return RasterSource(paths, named, args.unit, Path(args.raster[0]).stem)
+    return RasterSource(paths, named, args.unit, Path(args.raster[0]).stem, args.crs)
 
 
 def _files(name: str) -> list[str]:

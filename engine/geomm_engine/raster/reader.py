@@ -34,7 +34,7 @@ class RasterReader:
         self.stack = stack
         self._bands = [stack.bands[at] for at in band_positions]
         self._zero_is_nodata = zero_is_nodata
-        self._files = Files(stack.paths, stack.grid)
+        self._files = Files(stack.paths, stack.grid, stack.crs)
 
     def close(self) -> None:
         self._files.close()

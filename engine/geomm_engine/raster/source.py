@@ -49,7 +49,7 @@ class Stack:
     """What is known of a layer before any pixel is read.
 
     ``assumed`` names what was taken for granted ("sentinel2_order", "rgb_order", "rgbn_order", "sentinel1_order"), "" if
-    nothing was.
+    nothing was. ``crs`` is what a person said of the files, "" where they speak for themselves.
     """
 
     paths: tuple[str, ...]
@@ -61,6 +61,7 @@ class Stack:
     assumed: str
     hint: sensors.ProductHint
     fingerprint: str
+    crs: str = ""
 
     @property
     def reflectance_bands(self) -> int:
@@ -75,8 +76,9 @@ class Stack:
 class Files:
     """The open files of a stack: one set of handles for each thread, since GDAL datasets belong to a thread."""
 
-    def __init__(self, paths: tuple[str, ...], grid: PixelGrid | None = None) -> None:
+    def __init__(self, paths: tuple[str, ...], grid: PixelGrid | None = None, crs: str = "") -> None:
         self._paths = paths
+        self._crs = crs
         self._grid = grid
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -86,7 +88,7 @@ class Files:
         """This thread's handle of a file, on the stack's grid."""
         handles: dict[int, DatasetReader] = self._local.__dict__.setdefault("handles", {})
         if file not in handles:
-            dataset = open_straight(self._paths[file])
+            dataset = open_straight(self._paths[file], self._crs)
             if self._grid is not None and not _is_on(dataset, self._grid):
                 dataset = self._keep(dataset) and _aligned(dataset, self._grid)
             handles[file] = self._keep(dataset)
@@ -105,8 +107,11 @@ class Files:
             self._open.clear()
 
 
-def open_straight(path: str) -> DatasetReader:
+def open_straight(path: str, said_crs: str = "") -> DatasetReader:
     """A dataset that is north-up with a CRS; rotated, south-up and GCP rasters are warped on the fly.
+
+    Args:
+        said_crs: stands in for what the file says of its CRS, or does not say.
 
     Raises:
         RasterError: the file is missing, no raster, without georeference, complex, or paletted.
@@ -127,17 +132,34 @@ def open_straight(path: str) -> DatasetReader:
             path=path,
         )
     gcps, gcp_crs = dataset.gcps
-    crs = dataset.crs or gcp_crs
+    crs = _crs_of(said_crs) if said_crs else dataset.crs or gcp_crs
     if crs is None or (not gcps and dataset.transform.is_identity):
         raise RasterError(
             ErrorCode.RASTER_NO_GEOREFERENCE,
             f"{Path(path).name} has no {'coordinate reference system' if crs is None else 'georeference'}.",
-            "Georeference it in QGIS (Layer ▸ Georeferencer) or assign its CRS.",
+            "Georeference it in QGIS (Layer ▸ Georeferencer)."
+            if crs is not None
+            else "Say which it is: right-click the layer, Layer CRS ▸ Set Layer CRS; on the command line --crs.",
             path=path,
         )
-    transform = dataset.transform
-    is_straight = transform.b == 0 and transform.d == 0 and transform.a > 0 and transform.e < 0
-    return dataset if is_straight and not gcps else _straightened(dataset, crs)
+    return dataset if _is_straight(dataset) and crs == dataset.crs else _straightened(dataset, crs)
+
+
+def _is_straight(dataset: DatasetReader) -> bool:
+    """Whether rows run east and columns south, and nothing has to be warped."""
+    own = dataset.transform
+    return own.b == 0 and own.d == 0 and own.a > 0 and own.e < 0 and not dataset.gcps[0]
+
+
+def _crs_of(text: str) -> CRS:
+    try:
+        return CRS.from_user_input(text)
+    except (RasterioError, ValueError) as problem:
+        raise RasterError(
+            ErrorCode.RASTER_NO_GEOREFERENCE,
+            f"“{text}” is no coordinate reference system.",
+            "Give an authority's code such as EPSG:32633, or WKT.",
+        ) from problem
 
 
 def _numpy_dtypes(dataset: DatasetReader) -> list[str]:
@@ -236,7 +258,7 @@ def describe(source: RasterSource) -> Stack:
     """
     if not source.paths:
         raise RasterError(ErrorCode.RASTER_MISSING, "No raster was given.", "Choose a raster layer.")
-    files = Files(source.paths)
+    files = Files(source.paths, crs=source.crs)
     try:
         opened = [files.get(at) for at in range(len(source.paths))]
         grid = _finest([_grid_of(dataset) for dataset in opened])
@@ -250,11 +272,14 @@ def describe(source: RasterSource) -> Stack:
             grid=grid,
             bands=bands,
             has_declared_nodata=any(dataset.nodata is not None for dataset in opened),
-            is_straightened=any(isinstance(dataset, WarpedVRT) for dataset in opened),
+            is_straightened=any(
+                isinstance(dataset, WarpedVRT) and not _is_straight(dataset.src_dataset) for dataset in opened
+            ),
             ignores_alpha=any(ignores_alpha),
             assumed=assumed,
             hint=sensors.product_hint(*source.paths, *_sidecar_texts(source.paths), *tags, source.name),
-            fingerprint=_fingerprint(source.paths),
+            fingerprint=_fingerprint(source.paths) + (f";crs {source.crs}" if source.crs else ""),
+            crs=source.crs,
         )
     finally:
         files.close()

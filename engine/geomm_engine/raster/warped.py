@@ -38,7 +38,7 @@ class WarpedStack:
             RasterError: a file cannot be read, or its CRS cannot be brought to the grid's.
         """
         self.stack = stack
-        self._files = Files(stack.paths)
+        self._files = Files(stack.paths, crs=stack.crs)
         self._views: list[WarpedVRT] = []
         self.dtype = np.result_type(*(np.dtype(band.dtype) for band in stack.bands))
         height, width = grid.shape_yx

@@ -10,10 +10,12 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from geomm_engine.contract import ErrorCode, RasterSource
 from geomm_engine.errors import RasterError
+from geomm_engine.raster.reader import RasterReader
 from geomm_engine.raster.source import describe
 from tests.data import make
 from tests.engine.raster.drawing import UTM, random_bands, reader_of, stack_of, write
@@ -132,6 +134,32 @@ def test_control_points_of_an_upright_picture_change_no_pixel(folder: Path) -> N
     first, second = (reader.read(4, 4, 240, 240) for reader in (plain, pinned))
     np.testing.assert_allclose(second.values, first.values, atol=1)
     assert second.valid.all()
+
+
+# --- a CRS that a person says -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_crs_that_is_said_stands_in_for_the_files(folder: Path) -> None:
+    path = make.picture(folder)
+    own = describe(RasterSource((str(path),)))
+    said = describe(RasterSource((str(path),), crs="EPSG:32632"))
+    assert CRS.from_wkt(said.grid.crs_wkt) == CRS.from_epsg(32632) != CRS.from_wkt(own.grid.crs_wkt)
+    assert said.grid.transform.almost_equals(own.grid.transform)
+    assert said.grid.shape_yx == own.grid.shape_yx
+    assert said.fingerprint != own.fingerprint
+    assert not said.is_straightened
+    bands = tuple(range(len(own.bands)))
+    first, second = (RasterReader(stack, bands).read(4, 4, 240, 240) for stack in (own, said))
+    np.testing.assert_array_equal(second.values, first.values)
+    assert second.valid.all()
+
+
+def test_a_crs_that_is_none_is_refused(folder: Path) -> None:
+    with pytest.raises(RasterError) as caught:
+        describe(RasterSource((str(make.picture(folder)),), crs="EPSG:0815 nonsense"))
+    assert caught.value.code is ErrorCode.RASTER_NO_GEOREFERENCE
+    assert "0815 nonsense" in caught.value.text
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------------
