@@ -34,6 +34,11 @@ class _Texts(Translated):
             "There are no polygons to work in. Choose another polygon layer, or select some of its features."
         )
 
+    def invalid(self) -> str:
+        return self.tr(
+            "The polygons have no area, or cannot be repaired. Repair them first (Vector geometry ▸ Fix geometries)."
+        )
+
 
 def transformed(
     geometry: QgsGeometry, source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
@@ -66,13 +71,18 @@ def union(features: Iterable[QgsFeature]) -> QgsGeometry:
     Raises:
         AreaRefused: there is none.
     """
-    parts = [feature.geometry() for feature in features if feature.hasGeometry()]
+    parts = [_valid(feature.geometry()) for feature in features if feature.hasGeometry()]
     if not parts:
         raise AreaRefused(_Texts().empty())
     merged = QgsGeometry.unaryUnion(parts)
     if merged.isNull() or merged.isEmpty():
-        raise AreaRefused(_Texts().empty())
+        raise AreaRefused(_Texts().invalid())
     return merged
+
+
+def _valid(geometry: QgsGeometry) -> QgsGeometry:
+    """One that crosses itself would spoil the union of all."""
+    return geometry if geometry.isGeosValid() else geometry.makeValid()
 
 
 def area(geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem) -> Area:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Container
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QDateTime, QStandardPaths
@@ -47,12 +48,12 @@ def results_dir(chosen: str = "") -> str:
     return os.path.join(data_dir(), "results")
 
 
-def run_dir(base: str, words: str) -> str:
-    """A new folder name for one run: time and words, safe on every file system."""
+def run_dir(base: str, words: str, taken: Container[str] = ()) -> str:
+    """A new folder name for one run: time and words, safe on every file system; none that exists or is ``taken``."""
     stamp = QDateTime.currentDateTime().toString("yyyyMMdd-HHmmss")
     slug = re.sub(r"[^\w-]+", "_", words, flags=re.UNICODE).strip("_")[:40]
     path = os.path.join(base, f"{stamp}_{slug}" if slug else stamp)
     number, unique = 2, path
-    while os.path.exists(unique):
+    while os.path.exists(unique) or unique in taken:
         unique, number = f"{path}_{number}", number + 1
     return unique

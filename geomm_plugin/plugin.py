@@ -106,6 +106,10 @@ class GeommPlugin(QObject):
         hello = self._session.client.hello if self._session is not None else None
         return tuple((device.id, device.name) for device in hello.devices) if hello else ()
 
-    def _on_options(self) -> None:
-        if self.dock is not None:
+    def _on_options(self, is_other_engine: bool) -> None:
+        if self.dock is None:
+            return
+        if is_other_engine:
             self.dock.look_again()
+        else:
+            self.dock.target.refresh()

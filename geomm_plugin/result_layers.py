@@ -140,10 +140,18 @@ class ResultLayers(Translated):
         return None
 
     def group(self, run_id: str) -> Optional[QgsLayerTreeGroup]:
-        for group in QgsProject.instance().layerTreeRoot().findGroups():
+        for group in QgsProject.instance().layerTreeRoot().findGroups(True):
             if group.customProperty(GROUP_PROPERTY) == run_id:
                 return group
         return None
+
+    def show(self, run_id: str) -> None:
+        """Ticks the group of this run and unticks the others."""
+        group = self.group(run_id)
+        if group is not None:
+            self._hide_others(run_id)
+            group.setItemVisibilityCheckedParentRecursive(True)
+            group.setExpanded(True)
 
     def drop_partial(self, run: Run) -> None:
         partial = self.layer(run.id, "partial")
@@ -181,7 +189,7 @@ class ResultLayers(Translated):
 
     def _hide_others(self, run_id: str) -> None:
         """Unticks the groups of earlier runs: results on top of results cannot be read."""
-        for group in QgsProject.instance().layerTreeRoot().findGroups():
+        for group in QgsProject.instance().layerTreeRoot().findGroups(True):
             if group.customProperty(GROUP_PROPERTY) not in (None, "", run_id):
                 group.setItemVisibilityChecked(False)
                 group.setExpanded(False)

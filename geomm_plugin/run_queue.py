@@ -35,6 +35,11 @@ class RunQueue(QObject):
         return self._run is not None
 
     @property
+    def run_id(self) -> str:
+        """The run under way, "" without one."""
+        return self._run.id if self._run is not None else ""
+
+    @property
     def waiting(self) -> int:
         return len(self._waiting)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Optional, Set, Tuple
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
@@ -33,6 +33,8 @@ class Session(QObject):
         self.queue = RunQueue(self.client, self)
         self.store = runs.RunStore()
         self.layers = ResultLayers()
+        self._orphan = ""
+        self._given_dirs: Set[str] = set()
         self.queue.partial_arrived.connect(self._on_partial)
         self.queue.succeeded.connect(self._on_succeeded)
         self.queue.failed.connect(self._on_failed)
@@ -46,7 +48,8 @@ class Session(QObject):
         self.runs_changed.emit()
 
     def _on_cleared(self) -> None:
-        """The project is gone: its runs must not end up in the next one."""
+        """The project is gone: its runs must not end up in the next one, not even one that a cancel comes too late for."""
+        self._orphan = self.queue.run_id
         self.queue.cancel()
         self.load()
 
@@ -133,7 +136,10 @@ class Session(QObject):
         self.queue.add(runs.new_run(kind, words, layer_name, params))
 
     def _new_dir(self, words: str) -> str:
-        return paths.run_dir(paths.results_dir(self.settings.results_dir), words)
+        """A folder of its own also for a run that waits: the engine makes it only when the run begins."""
+        chosen = paths.run_dir(paths.results_dir(self.settings.results_dir), words, self._given_dirs)
+        self._given_dirs.add(chosen)
+        return chosen
 
     def remove(self, run_id: str) -> None:
         self.layers.remove(run_id)
@@ -143,9 +149,13 @@ class Session(QObject):
     # --- what the queue says
 
     def _on_partial(self, run: runs.Run, note: contract.PartialNote) -> None:
+        if run.id == self._orphan:
+            return
         self.layers.publish_partial(run, note.path)
 
     def _on_succeeded(self, run: runs.Run) -> None:
+        if run.id == self._orphan:
+            return
         self.layers.model_name = run.result.model if run.kind == "locate" else self.model_name(run.params.model)
         self.layers.engine_version = self.client.hello.engine_version if self.client.hello else ""
         self.layers.publish(run)

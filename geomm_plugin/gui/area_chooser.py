@@ -7,12 +7,14 @@ from typing import Any, Dict, Optional
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsGeometry,
+    QgsMapLayer,
     QgsMapLayerProxyModel,
     QgsRectangle,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapCanvas, QgsMapLayerComboBox, QgsMapToolExtent, QgsRubberBand
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -35,6 +37,8 @@ class AreaChooser(QWidget):
         self._canvas = canvas
         self._drawn: Optional[QgsRectangle] = None
         self._drawn_crs = QgsCoordinateReferenceSystem()
+        self._union: Optional[Area] = None
+        self._watched: Optional[QgsVectorLayer] = None
         self._band: Optional[QgsRubberBand] = None
         self._tool: Optional[QgsMapToolExtent] = None
         self._tool_before: Any = None
@@ -75,8 +79,9 @@ class AreaChooser(QWidget):
     def _connect(self) -> None:
         self.mode_box.currentIndexChanged.connect(self._on_mode)
         self._draw.clicked.connect(self._toggle_tool)
-        self._polygons.layerChanged.connect(lambda _layer: self.changed.emit())
-        self._selected.toggled.connect(lambda _on: self.changed.emit())
+        self._polygons.layerChanged.connect(self._watch)
+        self._selected.toggled.connect(lambda _on: self._forget_union())
+        self._watch(self._polygons.currentLayer())
         self._canvas.extentsChanged.connect(self._on_view)
 
     @property
@@ -113,18 +118,52 @@ class AreaChooser(QWidget):
             raise areas.AreaRefused(
                 self.tr("There is no polygon layer in the project. Add one or choose another extent.")
             )
-        features = layer.getSelectedFeatures() if self._selected.isChecked() else layer.getFeatures()
-        return areas.area(areas.union(features), layer.crs())
+        if self._union is None:
+            features = layer.getSelectedFeatures() if self._selected.isChecked() else layer.getFeatures()
+            self._union = areas.area(areas.union(features), layer.crs())
+        return self._union
+
+    def _watch(self, layer: Optional[QgsMapLayer]) -> None:
+        """The union of many polygons takes seconds: it is made again only when they change."""
+        if self._watched is not None and not sip.isdeleted(self._watched):
+            for signal in _changes(self._watched):
+                signal.disconnect(self._forget_union)
+        self._watched = layer if isinstance(layer, QgsVectorLayer) else None
+        if self._watched is not None:
+            for signal in _changes(self._watched):
+                signal.connect(self._forget_union)
+        self._forget_union()
+
+    def _forget_union(self, *_what: object) -> None:
+        self._union = None
+        self.changed.emit()
 
     # --- keeping
 
     def state(self) -> Dict[str, Any]:
         layer = self._polygons.currentLayer()
-        return {"mode": self.mode, "polygons": layer.id() if layer else "", "selected": self._selected.isChecked()}
+        drawn = [self._drawn.asWktPolygon(), self._drawn_crs.toWkt()] if self._drawn is not None else []
+        return {
+            "mode": self.mode,
+            "polygons": layer.id() if layer else "",
+            "selected": self._selected.isChecked(),
+            "drawn": drawn,
+        }
 
     def restore(self, state: Dict[str, Any]) -> None:
+        """As it was saved; never takes the map tool."""
+        self.forget_drawn()
+        if state.get("drawn"):
+            wkt, crs = state["drawn"]
+            self._drawn = QgsGeometry.fromWkt(wkt).boundingBox()
+            self._drawn_crs = QgsCoordinateReferenceSystem.fromWkt(crs)
         place = self.mode_box.findData(state.get("mode", LAYER))
+        self.mode_box.blockSignals(True)
         self.mode_box.setCurrentIndex(max(0, place))
+        self.mode_box.blockSignals(False)
+        self._show_mode()
+        self._show_band()
+        self.changed.emit()
         self._selected.setChecked(bool(state.get("selected", False)))
         for place in range(self._polygons.count()):
             layer = self._polygons.layer(place)
@@ -132,6 +171,12 @@ class AreaChooser(QWidget):
                 self._polygons.setCurrentIndex(place)
 
     # --- drawing
+
+    def forget_drawn(self) -> None:
+        """The rectangle belongs to the project that it was drawn in."""
+        self._end_tool()
+        self._drawn = None
+        self._show_band()
 
     def _on_mode(self, _index: int) -> None:
         self._show_mode()
@@ -195,9 +240,14 @@ class AreaChooser(QWidget):
 
     def dispose(self) -> None:
         self._canvas.extentsChanged.disconnect(self._on_view)
-        self._end_tool()
-        self._drawn = None
-        self._show_band()
+        self._polygons.layerChanged.disconnect(self._watch)
+        self._watch(None)
+        self.forget_drawn()
         if self._tool is not None:
             self._tool.deleteLater()
             self._tool = None
+
+
+def _changes(layer: QgsVectorLayer) -> "tuple[Any, ...]":
+    """Signals after which its polygons, or the chosen ones, may be others."""
+    return layer.dataChanged, layer.layerModified, layer.selectionChanged, layer.subsetStringChanged, layer.crsChanged

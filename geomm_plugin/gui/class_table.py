@@ -34,6 +34,7 @@ class ClassTable(QTableWidget):
         super().__init__(0, 4, parent)
         self.setObjectName("geommClasses")
         self.setAccessibleName(self.tr("Classes"))
+        self.setTabKeyNavigation(False)  # Tab leaves the table; the arrows move in it
         self.setHorizontalHeaderLabels([self.tr("Class"), self.tr("Also called"), self.tr("Colour"), self.tr("Not")])
         self.horizontalHeaderItem(NAME).setToolTip(self.tr("What you want to see in the map, in English words"))
         self.horizontalHeaderItem(ALSO).setToolTip(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional, Union
 
 from qgis.core import QgsProject
 from qgis.gui import QgsDockWidget, QgsMapCanvas
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
@@ -16,6 +16,7 @@ from ..areas import AreaRefused
 from ..client import contract
 from ..client.engine_client import EngineState
 from ..client.failure import Failure
+from ..error_texts import Message
 from ..layers import LayerRefused
 from ..session import Session
 from .classify_panel import ClassifyPanel
@@ -58,6 +59,9 @@ class GeommDock(QgsDockWidget):
         self.exporter = Exporter(session, self.notice, self)
         self.teach_window: Optional[TeachWindow] = None
         self._has_presets = False
+        self._is_restart_due = False
+        self._is_batch = False
+        self._messages: List[Message] = []
         self._lay_out()
         self._connect_panels()
         self._connect_session()
@@ -147,6 +151,7 @@ class GeommDock(QgsDockWidget):
         session.queue.emptied.connect(self._on_emptied)
         QgsProject.instance().writeProject.connect(self.keep)
         QgsProject.instance().readProject.connect(self.restore)
+        QgsProject.instance().cleared.connect(self.target.area_chooser.forget_drawn)
 
     # --- engine
 
@@ -158,7 +163,11 @@ class GeommDock(QgsDockWidget):
         self.target.refresh()
 
     def look_again(self) -> None:
-        """The engine's place may have changed."""
+        """The engine's place may have changed; what is under way is finished first."""
+        if self.session.client.state is EngineState.WORKING:
+            self._is_restart_due = True
+            self.notice.show_message("info", self.tr("The other engine is started when this run is done."))
+            return
         self.notice.clear()
         self.session.client.restart()
         self.target.refresh()
@@ -167,7 +176,10 @@ class GeommDock(QgsDockWidget):
         hello = self.session.client.hello
         self.bar.show_state(state, hello)
         self._pages.setCurrentIndex(1 if state is EngineState.ABSENT else 0)
-        if state is EngineState.READY and hello is not None:
+        if self._is_restart_due and state is EngineState.READY and not self.session.queue.waiting:
+            self._is_restart_due = False
+            QTimer.singleShot(0, self.look_again)
+        elif state is EngineState.READY and hello is not None:
             if hello.models != self.target.model_chooser.models:
                 self.target.show_models(hello.models)
             if not self._has_presets:
@@ -229,26 +241,43 @@ class GeommDock(QgsDockWidget):
         if problem:
             self.notice.show_message("warning", problem)
             return
+        self._is_batch, self._messages = len(targets) > 1, []
         for target in targets:
             start(target, area, self.target.view(), self.target.model)
 
     def _on_published(self, run: runs.Run) -> None:
-        self._show_run(run.id)
+        panel = self._panel_of(run)
+        panel.show_run(run)
+        if panel is not self.tabs.currentWidget():
+            self.notice.show_message(
+                "success",
+                self.tr("Done: {0}.").format(run.words),
+                action=self.tr("Show"),
+                on_action=lambda: self._show_run(run.id),
+            )
         if isinstance(run.result, contract.LocateResult):
             self.map_view.show_around(replace(run.result.best, radius_km=worth_seeing_km(run.result)))
         known = self.target.line.codes | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:
             text = " ".join(self.session.texts.note(note) for note in notes)
-            self.notice.show_message("warning", self.tr("The map is there, but:"), text)
+            self._say_of(run, "warning", Message(self.tr("The map is there, but:"), text))
 
-    def _on_failed(self, _run: runs.Run, failure: Failure) -> None:
-        self._show_failure(failure)
+    def _on_failed(self, run: runs.Run, failure: Failure) -> None:
+        self._say_of(run, _kind(failure), self.session.texts.failure(failure))
+
+    def _say_of(self, run: runs.Run, kind: str, message: Message) -> None:
+        """Of several layers each is named, and no message takes the place of another's."""
+        if self._is_batch:
+            self._messages.append(replace(message, cause=f"{run.layer_name}: {message.cause}"))
+            texts = [f"{item.cause} {item.cure}" for item in self._messages]
+            details = "\n".join(item.details for item in self._messages if item.details)
+            message = Message("", "\n".join(texts), details)
+        self.notice.show_message(kind, message.cause, message.cure, message.details)
 
     def _show_failure(self, failure: Failure) -> None:
         message = self.session.texts.failure(failure)
-        kind = "info" if failure.code == contract.ErrorCode.CANCELLED.value else "error"
-        self.notice.show_message(kind, message.cause, message.cure, message.details)
+        self.notice.show_message(_kind(failure), message.cause, message.cure, message.details)
 
     def _on_emptied(self) -> None:
         self.progress.end()
@@ -264,9 +293,14 @@ class GeommDock(QgsDockWidget):
         run = self.session.store.find(run_id)
         if run is None or run.result is None:
             return
-        panel = {"classify": self.classify, "locate": self.locate}.get(run.kind, self.search)
+        self.notice.clear()
+        self.session.layers.show(run.id)
+        panel = self._panel_of(run)
         panel.show_run(run)
         self.tabs.setCurrentWidget(panel)
+
+    def _panel_of(self, run: runs.Run) -> "Union[ClassifyPanel, SearchPanel, LocatePanel]":
+        return {"classify": self.classify, "locate": self.locate}.get(run.kind, self.search)
 
     def _with_run(self, run_id: str, act: Callable[[runs.Run], None]) -> None:
         run = self.session.store.find(run_id)
@@ -327,9 +361,14 @@ class GeommDock(QgsDockWidget):
         """Undoes every connection to what outlives the dock."""
         QgsProject.instance().writeProject.disconnect(self.keep)
         QgsProject.instance().readProject.disconnect(self.restore)
+        QgsProject.instance().cleared.disconnect(self.target.area_chooser.forget_drawn)
         self.target.dispose()
         self.engine_page.dispose()
         self.map_view.dispose()
+
+
+def _kind(failure: Failure) -> str:
+    return "info" if failure.code == contract.ErrorCode.CANCELLED.value else "error"
 
 
 def _scrolled(widget: QWidget) -> QScrollArea:

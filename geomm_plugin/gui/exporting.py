@@ -71,7 +71,7 @@ class Exporter(QObject):
         if not path:
             return
         task = self._task = CopyTask(run.result.tiles_path, path, self.tr("Export GeoPackage"))
-        task.taskCompleted.connect(lambda: self._on_written(path, run.result.embed.tiles_total))
+        task.taskCompleted.connect(lambda: self._on_written(path, _tiles_in(path)))
         task.taskTerminated.connect(lambda: self._on_not_copied(task))
         QgsApplication.taskManager().addTask(task)
 
@@ -105,3 +105,8 @@ class Exporter(QObject):
         self._notice.show_message(
             "error", text, self.tr("Choose another folder, or run again if the result's files are gone.")
         )
+
+
+def _tiles_in(path: str) -> int:
+    layer = QgsVectorLayer(path, "", "ogr")
+    return int(layer.featureCount()) if layer.isValid() else 0

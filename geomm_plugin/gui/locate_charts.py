@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 from ..client.contract import ClimateShare, Season
 
 BARS = 4
-ROW = 19
+ROW_PADDING = 4
 DAYS = 365.0
 _STRONG, _PALE = QColor("#e8762c"), QColor(243, 167, 18, 80)
 
@@ -82,32 +82,33 @@ class ClimateChart(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(300, ROW * (len(self._climates) + 1))
+        return QSize(300, _row(self) * (len(self._climates) + 1))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, ROW * (len(self._climates) + 1))
+        return QSize(120, _row(self) * (len(self._climates) + 1))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
+        row = _row(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ink = self.palette().color(QPalette.ColorRole.WindowText)
         metrics = QFontMetrics(self.font())
         painter.setPen(ink)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRectF(0, 0, self.width(), ROW), left, self.tr("Climate (Köppen–Geiger)"))
+        painter.drawText(QRectF(0, 0, self.width(), row), left, self.tr("Climate (Köppen–Geiger)"))
         middle = 0.58 * self.width()
         for place, item in enumerate(self._climates, 1):
-            top = place * ROW
+            top = place * row
             name = metrics.elidedText(f"{item.code}  {item.name}", Qt.TextElideMode.ElideRight, int(middle) - 8)
             painter.setPen(ink)
-            painter.drawText(QRectF(0, top, middle - 6, ROW), left, name)
+            painter.drawText(QRectF(0, top, middle - 6, row), left, name)
             room = self.width() - middle - metrics.horizontalAdvance(" 100 %") - 4
             painter.setPen(QPen(self.palette().color(QPalette.ColorRole.Mid), 0.7))
             painter.setBrush(QColor(item.color or "#888888"))
-            painter.drawRect(QRectF(middle, top + 4, max(1.0, room * item.probability), ROW - 8))
+            painter.drawRect(QRectF(middle, top + 4, max(1.0, room * item.probability), row - 8))
             painter.setPen(ink)
             start = middle + room * item.probability + 5
-            painter.drawText(QRectF(start, top, self.width() - start, ROW), left, f"{item.probability:.0%}")
+            painter.drawText(QRectF(start, top, self.width() - start, row), left, f"{item.probability:.0%}")
         painter.end()
 
 
@@ -130,20 +131,21 @@ class SeasonChart(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(300, 3 * ROW)
+        return QSize(300, 3 * _row(self))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, 3 * ROW)
+        return QSize(120, 3 * _row(self))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
+        row = _row(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ink, quiet = (self.palette().color(role) for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Mid))
         painter.setPen(ink)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         title = self.tr("Season: {0}, ± {1:.0f} days").format(self._season.text, self._season.half_span_50_days)
-        painter.drawText(QRectF(0, 0, self.width(), ROW), left, title)
-        strip = QRectF(0.5, ROW + 1, self.width() - 1, ROW - 2)
+        painter.drawText(QRectF(0, 0, self.width(), row), left, title)
+        strip = QRectF(0.5, row + 1, self.width() - 1, row - 2)
         painter.setPen(Qt.PenStyle.NoPen)
         for half_span, color in (
             (self._season.half_span_90_days, _PALE),
@@ -167,7 +169,7 @@ class SeasonChart(QWidget):
             x = strip.left() + month * strip.width() / 12
             if month:
                 painter.drawLine(int(x), int(strip.top()), int(x), int(strip.bottom()))
-            cell = QRectF(x, strip.bottom() + 1, strip.width() / 12, ROW - 2)
+            cell = QRectF(x, strip.bottom() + 1, strip.width() / 12, row - 2)
             painter.drawText(
                 cell,
                 Qt.AlignmentFlag.AlignCenter,
@@ -177,6 +179,11 @@ class SeasonChart(QWidget):
         x = strip.left() + (self._season.day - 0.5) / DAYS * strip.width()
         painter.drawLine(int(x), int(strip.top()) - 2, int(x), int(strip.bottom()) + 2)
         painter.end()
+
+
+def _row(widget: QWidget) -> int:
+    """Height of a line of text with some room, in pixels: fonts differ."""
+    return widget.fontMetrics().height() + ROW_PADDING
 
 
 def spans(day: int, half_span_days: float) -> "list[tuple[float, float]]":

@@ -133,6 +133,7 @@ class LocatePanel(QWidget):
         self.season = SeasonChart(box)
         self.table = QTableWidget(0, 4, box)
         self.table.setObjectName("geommPlaces")
+        self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName(self.tr("Likely places"))
         self.table.setHorizontalHeaderLabels(
             [self.tr("#"), self.tr("Country"), self.tr("Where"), self.tr("Probability")]

@@ -29,7 +29,7 @@ class ModelChooser(QWidget):
         self.box.setObjectName("geommModel")
         self.box.setAccessibleName(self.tr("Model"))
         self.box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.box.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.box.currentIndexChanged.connect(self._on_chosen)
         self._info = look.tool_button(self, "geommModelInfo", self.tr("What is known of this model"), self._show_card)
         self._info.setIcon(QIcon(paths.resource("icons", "info.svg")))
         row = QHBoxLayout(self)
@@ -51,12 +51,21 @@ class ModelChooser(QWidget):
     def choose(self, model: str) -> None:
         """Chooses a model now, or as soon as it is known."""
         self._wanted = model
-        place = self.box.findData(model)
-        if place >= 0:
-            self.box.setCurrentIndex(place)
+        if model and self._models:
+            self._name_missing()
+            self.box.setCurrentIndex(self.box.findData(model))
+
+    def _on_chosen(self, _index: int) -> None:
+        self._wanted = self.model
+        self.changed.emit()
+
+    def _name_missing(self) -> None:
+        """A project's model that is not installed here is shown as such: another one must not stand in silently."""
+        if self._wanted and self.box.findData(self._wanted) < 0:
+            self.box.addItem(self.tr("{0} · not installed here").format(self._wanted), self._wanted)
 
     def show_models(self, models: Tuple[ModelSummary, ...]) -> None:
-        chosen = self.model or self._wanted
+        chosen = self._wanted or self.model
         self._models = models
         self.box.blockSignals(True)
         self.box.clear()
@@ -64,6 +73,8 @@ class ModelChooser(QWidget):
             self.box.addItem(self._line(model), model.id)
         if not models:
             self.box.addItem(self.tr("(the engine's models appear here)"), "")
+        else:
+            self._name_missing()
         place = self.box.findData(chosen)
         self.box.setCurrentIndex(max(0, place))
         self.box.blockSignals(False)

@@ -36,7 +36,9 @@ class OptionsPage(QgsOptionsPageWidget):
         self.device.setObjectName("geommDevice")
         for device_id, name in (("auto", self.tr("automatic: the fastest")), *devices):
             self.device.addItem(name, device_id)
-        self.device.setCurrentIndex(max(0, self.device.findData(self._settings.device)))
+        if self.device.findData(self._settings.device) < 0:
+            self.device.addItem(self._settings.device, self._settings.device)  # no engine runs that could name it
+        self.device.setCurrentIndex(self.device.findData(self._settings.device))
         self.results = self._file_widget(
             "geommResultsDir", QgsFileWidget.StorageMode.GetDirectory, self._settings.results_dir
         )
@@ -76,11 +78,13 @@ class OptionsPage(QgsOptionsPageWidget):
         self._found.setText(text)
 
     def apply(self) -> None:
+        """QGIS calls this for every OK of its dialog, whatever page was changed."""
+        is_other_engine = self.engine.filePath().strip() != self._settings.engine_path
         self._settings.engine_path = self.engine.filePath()
         self._settings.device = str(self.device.currentData())
         self._settings.results_dir = self.results.filePath()
         if callable(self._on_applied):
-            self._on_applied()
+            self._on_applied(is_other_engine)
 
 
 class OptionsFactory(QgsOptionsWidgetFactory):

@@ -102,6 +102,7 @@ class SearchPanel(QWidget):
         self._cut.setMinimumWidth(120)
         self.table = QTableWidget(0, 3, box)
         self.table.setObjectName("geommHits")
+        self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName(self.tr("Tiles found"))
         self.table.setHorizontalHeaderLabels([self.tr("#"), self.tr("Likeness"), self.tr("Where (centre)")])
         self.table.setToolTip(self.tr("Click: show on the map. Double-click: zoom there."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from qgis.core import QgsMapLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
@@ -89,12 +90,21 @@ class TargetPanel(QWidget):
     def model(self) -> str:
         return self.model_chooser.model
 
+    def _asked_layers(self) -> List[QgsMapLayer]:
+        """The layers of the first target: the preflight's questions are about it alone."""
+        try:
+            chosen = self.targets()
+        except LayerRefused:
+            chosen = []
+        ids = chosen[0].layer_ids if chosen else ()
+        return [layer for layer in self.layer_list.ticked_layers() if layer.id() in ids]
+
     def _chosen_property(self, name: str) -> str:
-        layers = self.layer_list.ticked_layers()
+        layers = self._asked_layers()
         return str(layers[0].customProperty(name, "") or "") if layers else ""
 
     def _set_property(self, name: str, value: str) -> None:
-        for layer in self.layer_list.ticked_layers():
+        for layer in self._asked_layers():
             if value:
                 layer.setCustomProperty(name, value)
             else:

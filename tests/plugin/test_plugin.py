@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import QApplication
 from geomm_plugin import classFactory
 from geomm_plugin.client import contract
 from geomm_plugin.client.engine_client import EngineState
+from geomm_plugin.gui.options_page import OptionsPage
 from geomm_plugin.settings import Settings
 
 from .fake_iface import FakeIface
@@ -117,3 +118,17 @@ def test_the_dock_comes_back_where_it_was_open(iface, fake_engine):
     assert again.dock is not None
     again.unload()
     Settings().is_dock_open = False
+
+
+def test_an_ok_in_the_options_that_changes_nothing_leaves_engine_and_device_alone(iface):
+    Settings().device = "cpu"
+    told = []
+    page = OptionsPage((), told.append)
+    page.apply()
+    assert told == [False]
+    assert Settings().device == "cpu"
+    page.engine.setFilePath("/somewhere/geomm")
+    page.apply()
+    assert told == [False, True]
+    Settings().engine_path, Settings().device = "", "auto"
+    page.deleteLater()

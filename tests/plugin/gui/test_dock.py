@@ -5,11 +5,18 @@ import signal
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsSingleBandPseudoColorRenderer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsPalettedRasterRenderer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsSingleBandPseudoColorRenderer,
+)
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QLabel, QPushButton, QTableWidget, QWidget
 
-from geomm_plugin import layers
+from geomm_plugin import layers, runs
+from geomm_plugin.client import contract
 from geomm_plugin.client.contract import Level
 from geomm_plugin.client.engine_client import EngineState
 
@@ -238,6 +245,129 @@ def test_everything_is_kept_with_the_project(make_dock, qtbot, fake_engine, rast
     assert len(dock.session.store.runs) == 2
     dock.session.remove(run.id)
     assert dock.session.layers.group(run.id) is None
+
+
+def test_a_crs_that_was_set_in_qgis_is_that_of_the_map(make_dock, qtbot, real_engine, raster_layer):
+    raster_layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
+    dock = make_dock()
+    run = run_and_wait(qtbot, dock)
+    class_map = dock.session.layers.layer(run.id, "class")
+    assert class_map.crs().authid() == "EPSG:32633"
+    assert class_map.extent().intersects(raster_layer.extent())
+
+
+def _two_images(project, work_dir):
+    images = [QgsRasterLayer(str(draw_raster(work_dir / f"{name}.tif")), name) for name in ("north", "south")]
+    project.addMapLayers(images)
+    return images
+
+
+def test_two_layers_of_one_question_keep_their_own_results(make_dock, qtbot, fake_engine, project, work_dir):
+    fake_engine("well_behaved")
+    images = _two_images(project, work_dir)
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    dock.target.layer_list.tick({image.id() for image in images})
+    found = []
+    dock.session.run_published.connect(found.append)
+    click(qtbot, dock, "geommClassifyButton")
+    qtbot.waitUntil(lambda: len(found) == 2, timeout=LONG_MS)
+    assert len({run.output_dir for run in found}) == 2
+    assert all(run.result.class_path.startswith(run.output_dir) for run in found)
+
+
+def test_what_fails_of_several_layers_is_said_by_name(make_dock, qtbot, fake_engine, project, work_dir):
+    fake_engine("refuses")
+    images = _two_images(project, work_dir)
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    dock.target.layer_list.tick({image.id() for image in images})
+    with qtbot.waitSignal(dock.session.queue.emptied, timeout=LONG_MS):
+        click(qtbot, dock, "geommClassifyButton")
+    assert "north:" in notice(dock)
+    assert "south:" in notice(dock)
+
+
+def test_the_answer_for_one_layer_is_not_given_to_another(make_dock, qtbot, fake_engine, project, work_dir):
+    fake_engine("well_behaved")
+    images = _two_images(project, work_dir)
+    dock = make_dock()
+    dock.target.layer_list.tick({image.id() for image in images})
+    first = dock.target.targets()[0].layer_ids
+    dock.target.line.unit_chosen.emit("display")
+    assert [bool(image.customProperty(layers.UNIT_PROPERTY)) for image in images] == [
+        image.id() in first for image in images
+    ]
+
+
+def test_a_finished_run_leaves_the_tab_that_is_open(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    with qtbot.waitSignal(dock.session.run_published, timeout=LONG_MS) as published:
+        click(qtbot, dock, "geommClassifyButton")
+        dock.tabs.setCurrentWidget(dock.search)
+        dock.search.text.setFocus()
+    assert dock.tabs.currentWidget() is dock.search
+    assert "Done" in notice(dock)
+    click(qtbot, dock, "geommNoticeAction")
+    assert dock.tabs.currentWidget() is dock.classify
+    assert dock.classify.run.id == published.args[0].id
+
+
+def test_choosing_an_earlier_run_shows_its_layers(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    first, second = run_and_wait(qtbot, dock), run_and_wait(qtbot, dock)
+    root = QgsProject.instance().layerTreeRoot()
+    root.insertGroup(0, "mine").addChildNode(dock.session.layers.group(first.id).clone())
+    root.removeChildNode(dock.session.layers.group(first.id))
+    dock.runs_list.shown.emit(first.id)
+    is_shown = {run.id: dock.session.layers.group(run.id).itemVisibilityChecked() for run in (first, second)}
+    assert is_shown == {first.id: True, second.id: False}
+
+
+def test_a_run_that_a_cancel_comes_too_late_for_stays_out_of_the_next_project(make_dock, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    session = dock.session
+    params = contract.SearchParams(text="water", output_dir="/nowhere", source=contract.RasterSource(("a.tif",)))
+    run = runs.new_run("search", "water", "a", params)
+    session.queue._run = run
+    QgsProject.instance().clear()
+    session.queue._on_succeeded(run, None)
+    assert session.store.runs == ()
+    assert QgsProject.instance().mapLayers() == {}
+
+
+def test_another_engine_waits_for_the_run(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("slow")
+    dock = make_dock()
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    click(qtbot, dock, "geommClassifyButton")
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.WORKING, timeout=LONG_MS)
+    before = dock.session.client.pid()
+    dock.look_again()
+    assert "when this run is done" in notice(dock)
+    qtbot.wait(300)
+    assert dock.session.client.pid() == before
+    click(qtbot, dock, "geommCancel")
+    qtbot.waitUntil(lambda: dock.session.client.pid() not in (0, before), timeout=LONG_MS)
+
+
+def test_tab_leaves_the_tables(make_dock, fake_engine):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    assert not any(table.tabKeyNavigation() for table in dock.findChildren(QTableWidget))
+
+
+def test_a_projects_model_that_is_not_installed_is_named(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    dock.target.model_chooser.choose("somebody-elses")
+    qtbot.waitUntil(lambda: dock.session.client.state is EngineState.READY, timeout=LONG_MS)
+    assert dock.target.model == "somebody-elses"
+    assert "not installed here" in dock.target.model_chooser.box.currentText()
 
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(make_dock, fake_engine):
