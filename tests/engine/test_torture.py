@@ -76,7 +76,7 @@ TABLE = {
     "rasterio/corrupt.tif": Row(Good(0.56, ("tiles_failed",), has_failed_tiles=True)),  # one block of four is damaged
     "rasterio/float.tif": Row(NO_PLACE, NO_PLACE),
     "rasterio/float_nan.tif": Row(NO_PLACE, NO_PLACE),
-    "rasterio/float_raster_with_nodata.tif": Row(NO_COLOR, Good(0.46, ("smaller_than_tile",))),
+    "rasterio/float_raster_with_nodata.tif": Row(NO_COLOR, Good(0.46, ("smaller_than_tile", *UNIT))),
     "rasterio/goes.tif": Row(Refused(ErrorCode.RASTER_UNSUPPORTED, "too much of the globe")),
     "rasterio/rgb1_fake_nir_epsg3857.tif": Row(NO_COLOR, Good(0.35)),
     "rasterio/rgb_lzw.tif": Row(Good(0.33)),

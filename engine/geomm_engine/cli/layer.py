@@ -32,11 +32,15 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--unit", default="", choices=("", *UNITS), metavar="UNIT", help=f"what the values are: {', '.join(UNITS)}"
     )
-    verb.add_argument("--crs", default="", help="the CRS of files that state none or a wrong one, such as EPSG:32633")
+    add_crs(verb)
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     verb.add_argument(
         "--index", default="", metavar="DIR", help="where the embeddings are kept (default: the cache folder)"
     )
+
+
+def add_crs(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--crs", default="", help="the CRS of files that state none or a wrong one, such as EPSG:32633")
 
 
 def source(args: argparse.Namespace, roles: Sequence[str] = ()) -> RasterSource:

@@ -29,6 +29,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument("--aoi", type=Path, metavar="FILE", help="look only at this part of the raster")
     verb.add_argument("--bands", default="", help="band numbers of red, green and blue (4,3,2), or by name (red=4,…)")
     verb.add_argument("--unit", default="", choices=("", *layer.UNITS), metavar="UNIT", help="what the values are")
+    layer.add_crs(verb)
     verb.add_argument("--top-k", type=int, default=5, help="how many places to list (default 5)")
     verb.add_argument("--model", default="", help="id or folder of a geographic expert (default: the built-in one)")
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +62,11 @@ def evaluate_map(tiles_path: Path, truth_path: Path, names: Mapping[int, str] | 
             value_names = dict(names) if names else _own_names(truth)
             crs = CRS.from_user_input(pyogrio.read_info(tiles_path, layer="tiles")["crs"])
             with WarpedVRT(truth, crs=crs, resampling=Resampling.nearest) as straight:
-                majority, share = _majorities(straight, bounds, sorted(value_names))
+                truth_names, share = _majorities(straight, bounds, _as_the_map(value_names, said_names))
     except (RasterioError, RasterioIOError) as problem:
         raise EngineError(
             ErrorCode.RASTER_UNREADABLE, f"The truth {truth_path} cannot be read: {problem}.", "Check the file."
         ) from problem
-    truth_names = np.array([value_names.get(int(value), "") for value in majority], dtype=object)
     if not (set(truth_names) - {""}) & set(said_names):
         raise EngineError(
             ErrorCode.CLASS_LIST_INVALID,
@@ -107,20 +107,28 @@ def _own_names(truth: rasterio.DatasetReader) -> dict[int, str]:
     return {int(key.removeprefix("CLASS_")): name for key, name in tags.items() if key.startswith("CLASS_")}
 
 
+def _as_the_map(names: Mapping[int, str], said: NDArray[np.object_]) -> dict[int, str]:
+    """Names that differ from one of the map's in case alone are written as the map writes them."""
+    known = {str(name).casefold(): str(name) for name in said}
+    return {value: known.get(name.casefold(), name) for value, name in names.items()}
+
+
 def _majorities(
-    truth: WarpedVRT, bounds: NDArray[np.float64], values: list[int]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each box the most frequent named value and its share of all pixels of the box; −1 where there is none."""
-    majority, share = np.full(len(bounds), -1), np.zeros(len(bounds))
+    truth: WarpedVRT, bounds: NDArray[np.float64], names: Mapping[int, str]
+) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+    """For each box the most frequent name, "" where there is none, and its share of the whole box, also of what of it
+    reaches beyond the truth. Several values may have one name."""
+    majority, share = np.full(len(bounds), "", dtype=object), np.zeros(len(bounds))
     for at, box in enumerate(bounds):
         window = from_bounds(*box, transform=truth.transform).round_offsets().round_lengths()
-        pixels = truth.read(1, window=window)
-        if not pixels.size or not values:
-            continue
-        counts = [(int((pixels == value).sum()), value) for value in values]
-        most, value = max(counts)
-        if most:
-            majority[at], share[at] = value, most / pixels.size
+        values, counts = np.unique(truth.read(1, window=window), return_counts=True)
+        of_name: Counter[str] = Counter()
+        for value, count in zip(values, counts, strict=True):
+            if int(value) in names:
+                of_name[names[int(value)]] += int(count)
+        if of_name:
+            (majority[at], most), *_ = of_name.most_common(1)
+            share[at] = most / (window.width * window.height)
     return majority, share
 
 

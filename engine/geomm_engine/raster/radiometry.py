@@ -26,6 +26,7 @@ _UNITS_OF = {
 UNITS = tuple(unit for units in _UNITS_OF.values() for unit in units)
 _STRETCH_PERCENTILES = (2.0, 98.0)
 _OFFSET_DN = 1000.0
+_BYTE = 255.0
 
 
 _DARKEST_BACKSCATTER = 1e-5
@@ -214,7 +215,8 @@ def _guess_unit(
         return "display", []
     if all(band.scale != 1.0 or band.dtype.startswith("float") for band in bands):
         if low >= -0.2 and high <= 1.6:
-            return "reflectance", []
+            is_said = bool(stack.hint.level) or any(band.scale != 1.0 for band in bands)
+            return "reflectance", [] if is_said else [_reflectance_note(low, high)]
         return "stretch", [_stretch_note()]
     is_sentinel2 = all(
         band.role in SENTINEL2_NM or band.role in ("red", "green", "blue", "nir") for band in bands
@@ -249,6 +251,16 @@ def _harmonised_note(low: float) -> Note:
     )
 
 
+def _reflectance_note(low: float, high: float) -> Note:
+    return Note(
+        "unit_assumed",
+        Level.AMBER,
+        f"Values from {low:.2g} to {high:.2g}: taken as reflectance. If this is a picture whose values were divided by 255, "
+        "choose “a picture” as the unit (--unit display).",
+        {"low": float(low), "high": float(high)},
+    )
+
+
 def _stretch_note() -> Note:
     return Note(
         "unit_assumed",
@@ -264,10 +276,9 @@ def _frozen(
     names = " ".join(band.role for band in bands)
     count = len(bands)
     if unit == "display":
-        full = [
-            float(np.iinfo(np.dtype(band.dtype)).max) if not band.dtype.startswith("float") else 255.0 for band in bands
-        ]
-        return Radiometry(unit, tuple(1 / item for item in full), (0.0,) * count, False, f"{names} as an 8-bit picture")
+        full = _full_scale(bands, seen)
+        kind = "an 8-bit picture" if full == _BYTE else f"a picture of values from 0 to {full:g}"
+        return Radiometry(unit, (1 / full,) * count, (0.0,) * count, False, f"{names} as {kind}")
     if unit == "stretch":
         low, high = np.percentile(seen, _STRETCH_PERCENTILES, axis=1)
         span = np.maximum(high - low, 1e-6)
@@ -293,6 +304,15 @@ def _frozen(
     text = f"{names} as {'top-of-atmosphere' if level.startswith('toa') else 'surface'} reflectance{how}"
     zero_is_nodata = unit != "reflectance" and not stack.has_declared_nodata
     return Radiometry(unit, gain, moved, zero_is_nodata, text)
+
+
+def _full_scale(bands: Sequence[Band], seen: NDArray[np.float32]) -> float:
+    """White in a picture: 255 also where bytes were stored in a wider type, 1 where they were divided by 255."""
+    brightest = float(seen.max(initial=0.0))
+    if all(band.dtype.startswith("float") for band in bands) and brightest <= 1.0:
+        return 1.0
+    widest = max((np.iinfo(band.dtype).max for band in bands if not band.dtype.startswith("float")), default=_BYTE)
+    return _BYTE if brightest <= _BYTE else float(widest)
 
 
 def _short(values: NDArray[np.float64]) -> str:

@@ -13,7 +13,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as FileWindow
 
 from geomm_engine.errors import RasterError
-from geomm_engine.raster.source import Files, Stack, unreadable
+from geomm_engine.raster.source import Band, Files, Stack, image_of, unreadable
+from geomm_engine.raster.validity import Validity
 
 SAMPLE_PX = 64
 SAMPLE_WINDOWS = 8
@@ -34,7 +35,7 @@ class RasterReader:
         self.stack = stack
         self._bands = [stack.bands[at] for at in band_positions]
         self._zero_is_nodata = zero_is_nodata
-        self._files = Files(stack.paths, stack.grid, stack.crs)
+        self._files = Files(stack.paths, stack.grid, stack.crs, ignores_alpha=stack.ignores_alpha)
 
     def close(self) -> None:
         self._files.close()
@@ -65,7 +66,7 @@ class RasterReader:
     def _read_window(self, window: FileWindow, shape: tuple[int, int], method: Resampling) -> Block:
         height, width = shape
         values = np.empty((len(self._bands), height, width), dtype=np.float32)
-        valid = np.ones((height, width), dtype=bool)
+        validity = Validity((height, width))
         masked: set[int] = set()
         for at, band in enumerate(self._bands):
             dataset = self._files.get(band.file)
@@ -73,38 +74,42 @@ class RasterReader:
                 dataset.read(band.index, window=window, out=values[at], resampling=method)
                 if band.file not in masked:
                     masked.add(band.file)
-                    used = [item.index for item in self._bands if item.file == band.file]
-                    valid &= self._mask(dataset, used, window, (height, width), method)
+                    used = [item for item in self._bands if item.file == band.file]
+                    self._mask(validity, dataset, used, window, (height, width), method)
             except (RasterioError, RasterioIOError) as problem:
                 raise unreadable(self.stack.paths[band.file], problem) from problem
-        valid &= np.isfinite(values).all(axis=0)
+        valid = validity.joined() & np.isfinite(values).all(axis=0)
         if self._zero_is_nodata:
             valid &= (values != 0).any(axis=0)
         values[:, ~valid] = 0
         return Block(values, valid)
 
     def _mask(
-        self, dataset: DatasetReader, used: list[int], window: FileWindow, shape: tuple[int, int], method: Resampling
-    ) -> NDArray[np.bool_]:
-        """Pixels that hold data in every used band; a nodata value of 0 must stand in all of them, since a true 0 occurs."""
-        valid = np.ones(shape, dtype=bool)
-        if ColorInterp.alpha in dataset.colorinterp and not self.stack.ignores_alpha:
+        self,
+        validity: Validity,
+        dataset: DatasetReader,
+        used: list[Band],
+        window: FileWindow,
+        shape: tuple[int, int],
+        method: Resampling,
+    ) -> None:
+        """What one file says of its used bands."""
+        if ColorInterp.alpha in dataset.colorinterp:
             index = dataset.colorinterp.index(ColorInterp.alpha) + 1
             alpha = dataset.read(index, window=window, out_shape=shape, resampling=method)
             # half of 255; other types are full at 255, 65535 or 1, by the taste of who wrote them
-            valid &= alpha >= 128 if dataset.dtypes[index - 1] == "uint8" else alpha > 0
+            validity.need(alpha >= 128 if dataset.dtypes[index - 1] == "uint8" else alpha > 0)
         flags = dataset.mask_flag_enums
         if any(MaskFlags.per_dataset in item and MaskFlags.alpha not in item for item in flags):
-            valid &= dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128
-        with_nodata = [index for index in used if MaskFlags.nodata in flags[index - 1]]
-        if with_nodata:
-            masks = [
-                dataset.read_masks(index, out_shape=shape, window=window, resampling=method) >= 128
-                for index in with_nodata
-            ]
-            is_zero = all(dataset.nodatavals[index - 1] == 0 for index in with_nodata)
-            valid &= np.any(masks, axis=0) if is_zero else np.all(masks, axis=0)
-        return valid
+            validity.need(dataset.dataset_mask(out_shape=shape, window=window, resampling=method) >= 128)
+        for band in used:
+            if MaskFlags.nodata not in flags[band.index - 1]:
+                continue
+            mask = dataset.read_masks(band.index, out_shape=shape, window=window, resampling=method) >= 128
+            if dataset.nodatavals[band.index - 1] == 0:
+                validity.need_any(image_of(dataset, band), mask)
+            else:
+                validity.need(mask)
 
     def overview(self, longest_px: int) -> Block:
         """The whole raster thinned to at most ``longest_px`` a side: single pixels, not averages; for looking at."""

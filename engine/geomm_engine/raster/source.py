@@ -6,13 +6,17 @@ Knows files, georeference and band roles. Refuses what cannot be read rightly, w
 from __future__ import annotations
 
 import math
+import re
 import threading
+import uuid
+from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
@@ -29,6 +33,7 @@ from geomm_engine.raster.ground import GroundScale
 
 _SAMPLE_PX = 512
 _COLOR_ROLES = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
+_BESIDE = (".aux.xml", ".ovr")
 _READ_ERRORS = (RasterioError, RasterioIOError, CRSError)
 
 
@@ -76,9 +81,12 @@ class Stack:
 class Files:
     """The open files of a stack: one set of handles for each thread, since GDAL datasets belong to a thread."""
 
-    def __init__(self, paths: tuple[str, ...], grid: PixelGrid | None = None, crs: str = "") -> None:
+    def __init__(
+        self, paths: tuple[str, ...], grid: PixelGrid | None = None, crs: str = "", *, ignores_alpha: bool = False
+    ) -> None:
         self._paths = paths
         self._crs = crs
+        self._ignores_alpha = ignores_alpha
         self._grid = grid
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -88,7 +96,7 @@ class Files:
         """This thread's handle of a file, on the stack's grid."""
         handles: dict[int, DatasetReader] = self._local.__dict__.setdefault("handles", {})
         if file not in handles:
-            dataset = open_straight(self._paths[file], self._crs)
+            dataset = open_straight(self._paths[file], self._crs, ignores_alpha=self._ignores_alpha)
             if self._grid is not None and not _is_on(dataset, self._grid):
                 dataset = self._keep(dataset) and _aligned(dataset, self._grid)
             handles[file] = self._keep(dataset)
@@ -107,11 +115,12 @@ class Files:
             self._open.clear()
 
 
-def open_straight(path: str, said_crs: str = "") -> DatasetReader:
+def open_straight(path: str, said_crs: str = "", *, ignores_alpha: bool = False) -> DatasetReader:
     """A dataset that is north-up with a CRS; rotated, south-up and GCP rasters are warped on the fly.
 
     Args:
         said_crs: stands in for what the file says of its CRS, or does not say.
+        ignores_alpha: a band that is marked alpha is data like the others, and hides nothing.
 
     Raises:
         RasterError: the file is missing, no raster, without georeference, complex, or paletted.
@@ -142,6 +151,8 @@ def open_straight(path: str, said_crs: str = "") -> DatasetReader:
             else "Say which it is: right-click the layer, Layer CRS ▸ Set Layer CRS; on the command line --crs.",
             path=path,
         )
+    if ignores_alpha and ColorInterp.alpha in dataset.colorinterp:
+        dataset = _without_alpha(dataset)
     return dataset if _is_straight(dataset) and crs == dataset.crs else _straightened(dataset, crs)
 
 
@@ -149,6 +160,16 @@ def _is_straight(dataset: DatasetReader) -> bool:
     """Whether rows run east and columns south, and nothing has to be warped."""
     own = dataset.transform
     return own.b == 0 and own.d == 0 and own.a > 0 and own.e < 0 and not dataset.gcps[0]
+
+
+def image_of(dataset: DatasetReader, band: Band) -> Hashable:
+    """What bands of one image have in common: the kind of what they measure, and where their files lie."""
+    return sensors.quantity_of(band.role), tuple(round(float(side), 3) for side in _stored(dataset).bounds)
+
+
+def _stored(dataset: DatasetReader) -> DatasetReader:
+    """What lies under a dataset that is straightened as it is read."""
+    return dataset.src_dataset if isinstance(dataset, WarpedVRT) else dataset
 
 
 def _crs_of(text: str) -> CRS:
@@ -160,6 +181,19 @@ def _crs_of(text: str) -> CRS:
             f"“{text}” is no coordinate reference system.",
             "Give an authority's code such as EPSG:32633, or WKT.",
         ) from problem
+
+
+def _without_alpha(dataset: DatasetReader) -> DatasetReader:
+    """The same bands, none of them marked as alpha: a view in memory, no pixel is copied."""
+    view = f"/vsimem/geomm/{uuid.uuid4().hex}.vrt"
+    kinds = [ColorInterp.undefined if kind is ColorInterp.alpha else kind for kind in dataset.colorinterp]
+    try:
+        rasterio.shutil.copy(dataset, view, driver="VRT")
+        with rasterio.open(view, "r+") as marked:
+            marked.colorinterp = kinds
+        return rasterio.open(view)
+    except _READ_ERRORS as problem:
+        raise unreadable(dataset.name, problem) from problem
 
 
 def _numpy_dtypes(dataset: DatasetReader) -> list[str]:
@@ -178,7 +212,7 @@ def _open(path: str) -> DatasetReader:
         dataset = rasterio.open(path)
     except _READ_ERRORS as problem:
         raise unreadable(path, problem) from problem
-    lost = next((file for file in dataset.files if not _is_there(file)), None)
+    lost = next((file for file in _pixel_files(dataset) if not _is_there(file)), None)
     if lost is not None:
         dataset.close()
         raise RasterError(
@@ -189,6 +223,21 @@ def _open(path: str) -> DatasetReader:
             missing=lost,
         )
     return dataset
+
+
+def _pixel_files(dataset: DatasetReader) -> list[str]:
+    """Every file that the pixels come from, also behind virtual rasters of virtual rasters; not what lies beside them
+    by looking at them (statistics, overviews)."""
+    found, ahead = {dataset.name}, [file for file in dataset.files if not file.endswith(_BESIDE)]
+    while ahead:
+        file = ahead.pop()
+        if file in found:
+            continue
+        found.add(file)
+        if file.lower().endswith(".vrt"):
+            with suppress(*_READ_ERRORS), rasterio.open(file) as inner:
+                ahead += [name for name in inner.files if not name.endswith(_BESIDE)]
+    return sorted(found)
 
 
 def _is_there(file: str) -> bool:
@@ -213,9 +262,10 @@ def _straightened(dataset: DatasetReader, crs: CRS) -> DatasetReader:
         if dataset.gcps[0]:  # GDAL must choose the grid: given one, it forgets the control points
             return WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=Resampling.bilinear, add_alpha=not has_alpha)
         transform, width, height = _upright(dataset)
+        # Pixels keep their size: GDAL, left to guess from a block, takes a turned one for reduced and blurs it.
         return WarpedVRT(
             dataset, src_crs=crs, crs=crs, transform=transform, width=width, height=height,
-            resampling=Resampling.bilinear, add_alpha=not has_alpha,
+            resampling=Resampling.bilinear, add_alpha=not has_alpha, XSCALE="1", YSCALE="1",
         )  # fmt: skip
     except (*_READ_ERRORS, ValueError) as problem:
         raise unreadable(dataset.name, problem) from problem
@@ -272,9 +322,7 @@ def describe(source: RasterSource) -> Stack:
             grid=grid,
             bands=bands,
             has_declared_nodata=any(dataset.nodata is not None for dataset in opened),
-            is_straightened=any(
-                isinstance(dataset, WarpedVRT) and not _is_straight(dataset.src_dataset) for dataset in opened
-            ),
+            is_straightened=any(not _is_straight(_stored(dataset)) for dataset in opened),
             ignores_alpha=any(ignores_alpha),
             assumed=assumed,
             hint=sensors.product_hint(*source.paths, *_sidecar_texts(source.paths), *tags, source.name),
@@ -317,7 +365,8 @@ def _check_overlap(dataset: DatasetReader, grid: PixelGrid, paths: tuple[str, ..
 
 def _is_data_alpha(dataset: DatasetReader) -> bool:
     """Whether a band that is marked alpha really is data (near infrared saved by careless software): it has grey values."""
-    if ColorInterp.alpha not in dataset.colorinterp or isinstance(dataset, WarpedVRT):
+    dataset = _stored(dataset)
+    if ColorInterp.alpha not in dataset.colorinterp:
         return False
     index = dataset.colorinterp.index(ColorInterp.alpha) + 1
     shape = min(dataset.height, _SAMPLE_PX), min(dataset.width, _SAMPLE_PX)
@@ -409,10 +458,16 @@ def _fingerprint(paths: tuple[str, ...]) -> str:
     parts = []
     for path in paths:
         with rasterio.open(path) as dataset:
-            files = sorted({path, *(file for file in dataset.files if not file.endswith((".aux.xml", ".ovr")))})
+            files = _pixel_files(dataset)
             parts.append(f"nodata {dataset.nodatavals}")
         for name in files:
-            file = Path(name)
-            stat = file.stat() if file.exists() else None
-            parts.append(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}" if stat else name)
+            file = _on_disk(name)
+            stat = file.stat() if file is not None else None
+            parts.append(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}" if file and stat else name)
     return ";".join(parts)
+
+
+def _on_disk(name: str) -> Path | None:
+    """The file that a name stands for; of what lies inside an archive ("/vsizip/…/a.zip/b.tif") the archive."""
+    path = Path(re.sub(r"^(/vsi[a-z0-9]+/)+", "", name) if name.startswith("/vsi") else name)
+    return next((item for item in (path, *path.parents) if item.is_file()), None)

@@ -14,7 +14,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geomm_engine.grid import PixelGrid
-from geomm_engine.raster.source import Files, Stack, unreadable
+from geomm_engine.raster.source import Files, Stack, image_of, unreadable
+from geomm_engine.raster.validity import Validity
 
 _TOLERANCE_PX = 0.05
 """GDAL's default of an eighth of a pixel would be fine; this costs nothing and leaves the proof to others."""
@@ -38,7 +39,7 @@ class WarpedStack:
             RasterError: a file cannot be read, or its CRS cannot be brought to the grid's.
         """
         self.stack = stack
-        self._files = Files(stack.paths, crs=stack.crs)
+        self._files = Files(stack.paths, crs=stack.crs, ignores_alpha=stack.ignores_alpha)
         self._views: list[WarpedVRT] = []
         self.dtype = np.result_type(*(np.dtype(band.dtype) for band in stack.bands))
         height, width = grid.shape_yx
@@ -72,20 +73,25 @@ class WarpedStack:
         """
         window = Window(x, y, width, height)
         values = np.zeros((len(self.stack.bands), height, width), dtype=self.dtype)
-        valid = np.ones((height, width), dtype=bool)
+        validity = Validity((height, width))
         for file, view in enumerate(self._views):
-            own = [(at, band.index) for at, band in enumerate(self.stack.bands) if band.file == file]
+            own = [(at, band) for at, band in enumerate(self.stack.bands) if band.file == file]
             if not own:
                 continue
-            places, indexes = [at for at, _ in own], [index for _, index in own]
+            places, indexes = [at for at, _ in own], [band.index for _, band in own]
             try:
                 values[places] = view.read(indexes, window=window)
-                valid &= (view.read_masks(indexes, window=window) > 0).all(axis=0)
+                for (_, band), mask in zip(own, view.read_masks(indexes, window=window) > 0, strict=True):
+                    if view.nodatavals[band.index - 1] == 0:
+                        validity.need_any(image_of(view.src_dataset, band), mask)
+                    else:
+                        validity.need(mask)
                 if ColorInterp.alpha in view.colorinterp:
                     alpha = view.read(view.colorinterp.index(ColorInterp.alpha) + 1, window=window)
-                    valid &= alpha > 0
+                    validity.need(alpha > 0)
             except _FAILURES as problem:
                 raise unreadable(self.stack.paths[file], problem) from problem
+        valid = validity.joined()
         if np.issubdtype(self.dtype, np.floating):
             valid &= np.isfinite(values).all(axis=0)
         values[:, ~valid] = 0

@@ -5,6 +5,7 @@ Methods 001-03 and 001-05: the source documents claim "very close" without a num
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -115,9 +116,11 @@ def held_labels(lessons: Lessons) -> tuple[Labels, list[str]]:
 def _clear(labels: NDArray[np.uint8], window: NDArray[np.float64], words: dict[int, str]) -> str:
     y, x, height, width = window
     part = labels[int(y) : int(np.ceil(y + height)), int(x) : int(np.ceil(x + width))]
-    value, count = np.unique(part, return_counts=True)
-    best = int(np.argmax(count))
-    return words.get(int(value[best]), "") if count[best] >= CLEAR_SHARE * part.size else ""
+    counts: Counter[str] = Counter()
+    for value, count in zip(*np.unique(part, return_counts=True), strict=True):
+        counts[words.get(int(value), "")] += int(count)
+    (word, most), *_ = counts.most_common(1)
+    return word if most >= CLEAR_SHARE * part.size else ""
 
 
 def besides(lessons: Lessons) -> list[Way]:

@@ -49,3 +49,17 @@ def test_a_place_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str], 
     assert all(hit["col"] <= 10 and hit["row"] <= 10 for hit in found["hits"])
     shown = asked(capsys, "models", "show", model)
     assert shown["card"]["location"]["encoder"] == "satclip"
+
+
+def test_every_verb_that_reads_a_layer_takes_its_crs(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("classify", "embed", "locate", "anomaly", "gallery"):
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        assert "--crs" in capsys.readouterr().out, verb
+
+
+def test_a_place_is_looked_for_on_the_command_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], landscape: Path
+) -> None:
+    answer = asked(capsys, "locate", landscape, "--gsd-km", "1", "--output", folder / "where")
+    assert Path(answer["heatmap_path"]).exists()

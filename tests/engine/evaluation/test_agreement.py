@@ -68,6 +68,24 @@ def test_values_without_a_name_are_left_out(tiles: Path, folder: Path, truth_val
     assert report.agreement == 1.0
 
 
+def test_values_of_one_name_count_together_whatever_its_case(
+    tiles: Path, folder: Path, truth_values: np.ndarray
+) -> None:
+    plain = evaluate_map(tiles, write_truth(folder / "plain.tif", truth_values, 20.0, {}), {1: "forest", 2: "water"})
+    truth_values[(np.add.outer(np.arange(128), np.arange(160)) % 2 == 0) & (truth_values == 1)] = 7
+    mixed = write_truth(folder / "mixed.tif", truth_values, 20.0, {})
+    found = evaluate_map(tiles, mixed, {1: "Forest", 7: "forest", 2: "WATER"})
+    assert found == plain
+    assert found.clear_tiles > 0
+
+
+def test_a_tile_that_reaches_beyond_the_truth_is_not_clear(tiles: Path, folder: Path, truth_values: np.ndarray) -> None:
+    names = {1: "forest", 2: "water", 3: "town"}
+    narrow = write_truth(folder / "narrow.tif", truth_values[:, :81], 20.0, {})
+    found = evaluate_map(tiles, narrow, names)
+    assert found.tiles > found.clear_tiles == 160
+
+
 def test_names_that_the_map_does_not_know_are_refused(tiles: Path, folder: Path, truth_values: np.ndarray) -> None:
     truth = write_truth(folder / "truth.tif", truth_values, 20.0, {"CLASS_1": "glacier"})
     with pytest.raises(EngineError) as refusal:

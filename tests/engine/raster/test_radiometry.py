@@ -120,6 +120,27 @@ def test_values_of_an_unknown_unit_are_stretched_and_that_is_said(folder: Path) 
     np.testing.assert_allclose(drawn, expected, atol=1e-4)
 
 
+def test_numbers_from_0_to_1_may_be_a_picture_and_that_is_said(folder: Path) -> None:
+    values = random_bands().astype(np.float32) / 255
+    found, notes, _ = radiometry_of(write(folder / "floats.tif", values), roles=("red", "green", "blue"))
+    assert found.unit == "reflectance"
+    assert [(note.code, note.level) for note in notes] == [("unit_assumed", Level.AMBER)]
+    assert "picture" in notes[0].text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "full", "words"),
+    [("uint8", 255, "8-bit"), ("uint16", 255, "8-bit"), ("int16", 255, "8-bit"), ("float32", 255, "8-bit"),
+     ("float32", 1, "0 to 1"), ("uint16", 65535, "0 to 65535")],
+)  # fmt: skip
+def test_white_of_a_picture_follows_its_values(folder: Path, dtype: str, full: int, words: str) -> None:
+    values = (random_bands() / 255.0 * full).astype(dtype)
+    path = write(folder / "picture.tif", values)
+    found, _, reader = radiometry_of(path, roles=("red", "green", "blue"), unit="display")
+    assert words in found.text
+    np.testing.assert_allclose(found.apply(reader.read(0, 0, 80, 100).values), values / np.float64(full), atol=1e-5)
+
+
 @pytest.mark.parametrize(("scale", "offset"), [(1e-4, 1000.0), (0.01, 273.15), (1e-2, 0.0)])
 def test_a_scale_alone_is_no_reflectance(folder: Path, scale: float, offset: float) -> None:
     """Temperatures and heights are scaled too; read as reflectance they would all be white."""

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import RasterError
+from geomm_engine.raster.warped import WarpedStack
 from tests.data import make
 from tests.engine.raster.drawing import UTM, random_bands, reader_of, write, write_damaged
 
@@ -274,3 +275,33 @@ def test_nodata_in_one_band_is_nodata_unless_it_is_zero(folder: Path, nodata: in
     assert block.valid[:, 30:].all()
     assert block.valid[:, :30].all() == is_valid
     assert block.valid[:, :30].any() == is_valid
+
+
+def test_a_true_zero_is_data_in_one_file_as_in_three_and_in_chips(folder: Path) -> None:
+    values = random_bands(3, 40, 60)
+    values[2, :, :30] = 0
+    values[:, :10, 30:] = 0
+    expected = np.ones((40, 60), dtype=bool)
+    expected[:10, 30:] = False
+    whole = [write(folder / "whole.tif", values, photometric="rgb", nodata=0)]
+    parts = [write(folder / f"B0{4 - at}.tif", values[at : at + 1], nodata=0) for at in range(3)]
+    for paths in (whole, parts):
+        reader = reader_of(*paths)
+        np.testing.assert_array_equal(reader.read(0, 0, 40, 60).valid, expected)
+        chips = WarpedStack(reader.stack, reader.stack.grid, Resampling.nearest)
+        pixels = chips.read(0, 0, 40, 60)
+        np.testing.assert_array_equal(pixels.valid, expected)
+        np.testing.assert_array_equal(pixels.values[:2, :, :30], values[:2, :, :30])
+        chips.close()
+        reader.close()
+
+
+def test_a_zero_of_another_kind_of_image_is_nodata(folder: Path) -> None:
+    """Radar that does not reach as far as the picture is no radar of strength 0."""
+    picture = write(folder / "B04.tif", random_bands(1, 40, 60), nodata=0)
+    radar = random_bands(1, 40, 60).astype(np.float32)
+    radar[:, :, :20] = 0
+    reader = reader_of(picture, write(folder / "VV.tif", radar, nodata=0), bands=(0, 1), roles=("B04", "vv"))
+    valid = reader.read(0, 0, 40, 60).valid
+    assert not valid[:, :20].any()
+    assert valid[:, 20:].all()

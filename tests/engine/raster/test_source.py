@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 
 from geomm_engine.contract import ErrorCode, RasterSource
 from geomm_engine.errors import RasterError
 from geomm_engine.raster.reader import RasterReader
 from geomm_engine.raster.source import describe
+from geomm_engine.raster.warped import WarpedStack
 from tests.data import make
 from tests.engine.raster.drawing import UTM, random_bands, reader_of, stack_of, write
 
@@ -134,6 +137,35 @@ def test_control_points_of_an_upright_picture_change_no_pixel(folder: Path) -> N
     first, second = (reader.read(4, 4, 240, 240) for reader in (plain, pinned))
     np.testing.assert_allclose(second.values, first.values, atol=1)
     assert second.valid.all()
+
+
+def test_a_quarter_turn_changes_no_pixel(folder: Path) -> None:
+    values = random_bands(3, 600, 700)
+    path = write(folder / "turned.tif", values, transform=UTM @ Affine.rotation(90), photometric="rgb")
+    reader = reader_of(path)
+    assert reader.stack.is_straightened
+    block = reader.read(0, 0, *reader.stack.grid.shape_yx)
+    assert block.valid.all()
+    turned = np.rot90(values, 3, axes=(1, 2)).astype(np.float32)
+    np.testing.assert_allclose(block.values, turned, atol=1)
+
+
+@pytest.mark.parametrize("angle", [0, 5])
+def test_data_in_a_band_that_is_marked_alpha_hides_nothing(folder: Path, angle: float) -> None:
+    values = random_bands(4, 200, 240)
+    values[3, :100] = 0
+    path = write(
+        folder / "near infrared.tif", values, photometric="rgb", alpha="yes", transform=UTM @ Affine.rotation(angle)
+    )
+    said = {} if angle else {"crs": "EPSG:32632"}
+    reader = reader_of(path, bands=(0, 1, 2, 3), **said)
+    block = reader.read(0, 0, *reader.stack.grid.shape_yx)
+    assert reader.stack.ignores_alpha
+    assert block.valid.mean() > (0.8 if angle else 0.99)
+    assert (block.values[3][block.valid] == 0).mean() > 0.4
+    stack = WarpedStack(reader.stack, reader.stack.grid, Resampling.nearest)
+    assert stack.read(0, 0, *reader.stack.grid.shape_yx).valid.mean() == pytest.approx(block.valid.mean(), abs=0.01)
+    stack.close()
 
 
 # --- a CRS that a person says -----------------------------------------------------------------------------------------
@@ -353,3 +385,24 @@ def test_a_part_of_a_virtual_raster_is_part_of_its_fingerprint(folder: Path) -> 
     before = stack_of(path).fingerprint
     os.utime(part, ns=(1, 1))
     assert stack_of(path).fingerprint != before
+
+
+def test_a_change_behind_virtual_rasters_and_archives_is_seen(folder: Path) -> None:
+    base, inner, outer = folder / "base.tif", folder / "inner.vrt", folder / "outer.vrt"
+    write(base, random_bands(), photometric="rgb")
+    rasterio.shutil.copy(base, inner, driver="VRT")
+    rasterio.shutil.copy(inner, outer, driver="VRT")
+    packed = folder / "scene.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(base, "base.tif")
+    inside = f"/vsizip/{packed}/base.tif"
+    before = [describe(RasterSource((str(path),))).fingerprint for path in (outer, inside)]
+    os.utime(base, ns=(1, 1))
+    os.utime(packed, ns=(1, 1))
+    after = [describe(RasterSource((str(path),))).fingerprint for path in (outer, inside)]
+    assert all(now != was for now, was in zip(after, before, strict=True))
+    base.unlink()
+    with pytest.raises(RasterError) as caught:
+        stack_of(outer)
+    assert caught.value.code is ErrorCode.RASTER_MISSING
+    assert "base.tif" in caught.value.text
