@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Tuple
 
-from qgis.core import QgsApplication
+from qgis.core import QgsApplication, QgsMapLayerType
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
@@ -22,6 +22,7 @@ class GeommPlugin(QObject):
         self._iface = iface
         self._provider: Optional[GeommProvider] = None
         self._action: Optional[QAction] = None
+        self._layer_action: Optional[QAction] = None
         self._factory: Any = None
         self._session: Any = None
         self.dock: Any = None
@@ -43,6 +44,12 @@ class GeommPlugin(QObject):
         self._action.triggered.connect(self.show_dock)
         self._iface.addToolBarIcon(self._action)
         self._iface.addPluginToRasterMenu("GeoMM", self._action)
+        self._layer_action = QAction(
+            self._action.icon(), self.tr("Classify or search with GeoMM"), self._action.parent()
+        )
+        self._layer_action.setObjectName("geommLayerAction")
+        self._layer_action.triggered.connect(self._on_layer)
+        self._iface.addCustomActionForLayerType(self._layer_action, "", QgsMapLayerType.RasterLayer, True)
         self._factory = OptionsFactory(self._devices, self._on_options)
         self._iface.registerOptionsWidgetFactory(self._factory)
         if Settings().is_dock_open:
@@ -54,6 +61,10 @@ class GeommPlugin(QObject):
         if self._factory is not None:
             self._iface.unregisterOptionsWidgetFactory(self._factory)
             self._factory = None
+        if self._layer_action is not None:
+            self._iface.removeCustomActionForLayerType(self._layer_action)
+            self._layer_action.deleteLater()
+            self._layer_action = None
         if self._action is not None:
             self._iface.removeToolBarIcon(self._action)
             self._iface.removePluginRasterMenu("GeoMM", self._action)
@@ -71,6 +82,13 @@ class GeommPlugin(QObject):
             self._make_dock()
         if self.dock is not None:
             self.dock.setUserVisible(is_shown)
+
+    def _on_layer(self, _is_checked: bool = False) -> None:
+        """From the layer's own menu: the dock, with this layer ticked."""
+        layer = self._iface.activeLayer()
+        self.show_dock()
+        if layer is not None:
+            self.dock.choose_layer(layer.id())
 
     def _make_dock(self) -> None:
         from .gui.dock import GeommDock

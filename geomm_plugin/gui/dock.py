@@ -75,8 +75,8 @@ class GeommDock(QgsDockWidget):
         self.tabs = QTabWidget(self)
         self.tabs.setObjectName("geommTabs")
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.classify, self.tr("&Classify"))
-        self.tabs.addTab(self.search, self.tr("&Search"))
+        self.tabs.addTab(self.classify, self.tr("Class&ify"))
+        self.tabs.addTab(self.search, self.tr("Se&arch"))
         self.tabs.addTab(self.locate, self.tr("Loca&te"))
         self.tabs.currentChanged.connect(self._size_tabs)
         self._size_tabs(0)
@@ -171,6 +171,10 @@ class GeommDock(QgsDockWidget):
         self.notice.clear()
         self.session.client.restart()
         self.target.refresh()
+
+    def choose_layer(self, layer_id: str) -> None:
+        """Works on this layer alone."""
+        self.target.layer_list.tick({layer_id})
 
     def _show_state(self, state: EngineState) -> None:
         hello = self.session.client.hello

@@ -110,10 +110,10 @@ class LocatePanel(QWidget):
         grid.setVerticalSpacing(look.GAP)
         grid.setColumnStretch(1, 1)
         rows = (
-            (self.tr("&Country"), self.country),
-            (self.tr("&Inside"), self.polygons),
-            (self.tr("&Date"), self.date),
-            (self.tr("&Pixel size"), self.gsd_km),
+            (self.tr("Co&untry"), self.country),
+            (self.tr("I&nside"), self.polygons),
+            (self.tr("Date"), self.date),
+            (self.tr("Pixel si&ze"), self.gsd_km),
         )
         for place, (name, field) in enumerate(rows):
             label = QLabel(name, self)

@@ -67,7 +67,7 @@ class SearchPanel(QWidget):
         grid.setHorizontalSpacing(look.MARGIN)
         grid.setVerticalSpacing(look.GAP)
         for place, (name, field) in enumerate(
-            ((self.tr("L&ook for"), self.text), (self.tr("&But not"), self.not_text))
+            ((self.tr("Loo&k for"), self.text), (self.tr("&But not"), self.not_text))
         ):
             label = QLabel(name, self)
             label.setBuddy(field)

@@ -40,9 +40,9 @@ class TargetPanel(QWidget):
         grid.setVerticalSpacing(look.GAP)
         grid.setColumnStretch(1, 1)
         rows = (
-            (self.tr("&Layers"), self.layer_list, self.layer_list),
+            (self.tr("La&yers"), self.layer_list, self.layer_list),
             (self.tr("E&xtent"), self.area_chooser, self.area_chooser.mode_box),
-            (self.tr("&Model"), self.model_chooser, self.model_chooser.box),
+            (self.tr("Model"), self.model_chooser, self.model_chooser.box),
         )
         for place, (name, widget, buddy) in enumerate(rows):
             label = QLabel(name, self)

@@ -11,6 +11,7 @@ class FakeIface:
         self.window = QMainWindow()
         self.canvas = QgsMapCanvas(self.window)
         self.left_behind = []
+        self.layer = None
 
     def mainWindow(self):
         return self.window
@@ -29,6 +30,17 @@ class FakeIface:
 
     def removePluginRasterMenu(self, name, action):
         self.left_behind.remove((name, action))
+
+    def activeLayer(self):
+        return self.layer
+
+    def addCustomActionForLayerType(self, action, menu, kind, is_for_all):
+        assert is_for_all
+        self.left_behind.append((menu, kind, action))
+
+    def removeCustomActionForLayerType(self, action):
+        self.left_behind = [item for item in self.left_behind if item[-1] is not action]
+        return True
 
     def registerOptionsWidgetFactory(self, factory):
         self.left_behind.append(("options", factory))

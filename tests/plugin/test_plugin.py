@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from qgis.core import QgsApplication, QgsProject
+from qgis.core import QgsApplication, QgsMapLayerType, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QEvent, QObject
 from qgis.PyQt.QtWidgets import QApplication
 
@@ -16,6 +16,7 @@ from geomm_plugin.client.engine_client import EngineState
 from geomm_plugin.gui.options_page import OptionsPage
 from geomm_plugin.settings import Settings
 
+from .conftest import draw_raster
 from .fake_iface import FakeIface
 
 LONG_MS = 20_000
@@ -132,3 +133,19 @@ def test_an_ok_in_the_options_that_changes_nothing_leaves_engine_and_device_alon
     assert told == [False, True]
     Settings().engine_path, Settings().device = "", "auto"
     page.deleteLater()
+
+
+def test_a_layers_own_menu_opens_the_dock_on_it(iface, fake_engine, raster_layer, work_dir, project):
+    fake_engine("well_behaved")
+    other = QgsRasterLayer(str(draw_raster(work_dir / "other.tif")), "other")
+    project.addMapLayer(other)
+    plugin = classFactory(iface)
+    plugin.initGui()
+    (action,) = (item[-1] for item in iface.left_behind if QgsMapLayerType.RasterLayer in item)
+    for layer in (other, raster_layer):
+        iface.layer = layer
+        action.trigger()
+        assert plugin.dock.target.layer_list.ticked_layers() == [layer]
+    plugin.unload()
+    settle()
+    assert iface.left_behind == []

@@ -355,6 +355,16 @@ def test_another_engine_waits_for_the_run(make_dock, qtbot, fake_engine, raster_
     qtbot.waitUntil(lambda: dock.session.client.pid() not in (0, before), timeout=LONG_MS)
 
 
+def test_no_key_of_the_dock_is_one_of_qgis_menus(make_dock, fake_engine):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    texts = [label.text() for label in dock.findChildren(QLabel) if label.buddy() is not None]
+    texts += [dock.tabs.tabText(place) for place in range(dock.tabs.count())]
+    keys = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
+    assert len(set(keys)) == len(keys) >= 6
+    assert not set(keys) & set("jevlsporwdmch")
+
+
 def test_tab_leaves_the_tables(make_dock, fake_engine):
     fake_engine("well_behaved")
     dock = make_dock()
