@@ -24,7 +24,7 @@ from .engine_bar import EngineBar
 from .engine_page import EnginePage
 from .exporting import Exporter
 from .locate_panel import LocatePanel
-from .map_view import MapView
+from .map_view import MapView, worth_seeing_km
 from .notice_bar import NoticeBar
 from .progress_strip import ProgressStrip
 from .runs_list import RunsList
@@ -34,7 +34,6 @@ from .teach_window import TeachWindow
 
 MIN_WIDTH = 360
 SAID_BY_LOCATE = {"place_disagrees", "date_disagrees"}
-NEAR_KM = 1000.0
 
 
 class GeommDock(QgsDockWidget):
@@ -381,8 +380,3 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidget(widget)
     return area
-
-
-def worth_seeing_km(result: contract.LocateResult) -> float:
-    """Some way round where half of the probability lies; what the 90 % region holds elsewhere is on the small world map."""
-    return min(result.radius_90_km, max(3.0 * result.radius_50_km, NEAR_KM))

@@ -8,12 +8,13 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsRectangle
 from qgis.gui import QgsMapCanvas
 
 from ..areas import AreaRefused, rectangle_geometry, transformed
-from ..client.contract import Hit, Place
+from ..client.contract import Hit, LocateResult, Place
 from ..runs import Run
 
 ZOOM_FACTOR = 5.0
 DEGREE_KM = 111.2
 NEAREST_POLE_DEG = 85.0
+NEAR_KM = 1000.0
 
 
 class MapView:
@@ -74,3 +75,8 @@ def _around(place: Place) -> QgsRectangle:
     wide = min(high / math.cos(math.radians(lat)), 60.0)
     south, north = max(lat - high, -NEAREST_POLE_DEG), min(lat + high, NEAREST_POLE_DEG)
     return QgsRectangle(max(place.lon - wide, -180.0), south, min(place.lon + wide, 180.0), north)
+
+
+def worth_seeing_km(result: LocateResult) -> float:
+    """Some way round where half of the probability lies; what the 90 % region holds elsewhere is on the small world map."""
+    return min(result.radius_90_km, max(3.0 * result.radius_50_km, NEAR_KM))

@@ -11,9 +11,9 @@ from qgis.PyQt.QtWidgets import QPushButton
 from geomm_plugin import layers
 from geomm_plugin.client import contract
 from geomm_plugin.client.engine_client import EngineState
-from geomm_plugin.gui.dock import worth_seeing_km
 from geomm_plugin.gui.locate_charts import SeasonChart, WorldPicture, spans
 from geomm_plugin.gui.locate_panel import country_names
+from geomm_plugin.gui.map_view import worth_seeing_km
 
 from .conftest import LONG_MS, notice
 
