@@ -89,7 +89,7 @@ class ErrorTexts(Translated):
             "dependency_missing": (self.tr("A part of the engine is missing."), self.tr("Install the engine again.")),
             "internal": (
                 self.tr("The engine failed in a way it should not."),
-                self.tr("Please report it with “Details”."),
+                self.tr("Please report it with what “Details” shows, or the log panel under “GeoMM”."),
             ),
         }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 import json
 import time
+from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
+from .. import log
 from . import contract, failure
 from .engine_process import EngineCommand, EngineProcess, EngineStop
 from .failure import Failure
@@ -18,6 +20,9 @@ CANCEL_TIMEOUT_MS = 5_000
 RESTART_LIMIT = 3
 RESTART_WINDOW_S = 300.0
 GARBAGE_LIMIT = 200
+STDERR_GRACE_MS = 50
+"""What the engine wrote to stderr before an answer arrives with it, not always before it."""
+DETAILS_KEPT = 4000
 CLIENT_NAME = "geomm-qgis"
 
 
@@ -203,9 +208,11 @@ class EngineClient(QObject):
         self._cancel_timer.stop()
         self.hello = None
         reason = self._pending_failure or _stop_failure(stop)
+        reason = replace(reason, details=reason.details or stop.stderr_tail[-DETAILS_KEPT:])
         is_asked_for = stop.is_wanted and self._pending_failure is None
         if not is_asked_for:
             self._crash_times.append(time.monotonic())
+            _log(reason)
         self._fail_all(reason, EngineState.STOPPED if is_asked_for else EngineState.FAILED)
 
     # --- answers
@@ -255,16 +262,32 @@ class EngineClient(QObject):
         if call is None:
             return
         if "error" in message:
-            self._fail(call, _answer_failure(message["error"]))
+            self._on_refusal(call, _answer_failure(message["error"]))
             return
         try:
             result = contract.decode(contract.METHODS[call.method][1], message.get("result"), "result")
         except contract.ContractError as problem:
-            self._fail(call, Failure(failure.ENGINE_GARBLED, details=str(problem)))
+            reason = Failure(failure.ENGINE_GARBLED, details=str(problem))
+            _log(reason)
+            self._fail(call, reason)
             return
         del self._calls[call.id]
         self._refresh_working()
         call.succeeded.emit(result)
+
+    def _on_refusal(self, call: Call, reason: Failure) -> None:
+        """A mistake of the engine's own is explained by what it wrote; every other refusal explains itself."""
+        if reason.code == contract.ErrorCode.INTERNAL.value:
+            QTimer.singleShot(STDERR_GRACE_MS, lambda: self._fail_with_stderr(call, reason))
+            return
+        _log(reason)
+        self._fail(call, reason)
+
+    def _fail_with_stderr(self, call: Call, reason: Failure) -> None:
+        if call.id in self._calls:
+            reason = replace(reason, details=self.stderr_tail()[-DETAILS_KEPT:])
+            _log(reason)
+            self._fail(call, reason)
 
     def _on_notification(self, message: Dict[str, Any]) -> None:
         shapes = {contract.PROGRESS: contract.ProgressNote, contract.PARTIAL: contract.PartialNote}
@@ -309,15 +332,19 @@ class EngineClient(QObject):
             self.state_changed.emit(state)
 
 
+def _log(reason: Failure) -> None:
+    """What only a report needs stays in QGIS's log panel when the message is closed."""
+    if reason.details:
+        log.warning(f"{reason.code}: {reason.text}\n{reason.details}")
+
+
 def _cancelled() -> Failure:
     return Failure(contract.ErrorCode.CANCELLED.value)
 
 
 def _stop_failure(stop: EngineStop) -> Failure:
     code = failure.ENGINE_STOPPED if stop.has_started else failure.ENGINE_NOT_STARTED
-    return Failure(
-        code, facts={"exit_code": stop.exit_code, "is_crash": stop.is_crash}, details=stop.stderr_tail[-4000:]
-    )
+    return Failure(code, facts={"exit_code": stop.exit_code, "is_crash": stop.is_crash})
 
 
 def _answer_failure(error: Any) -> Failure:

@@ -147,9 +147,7 @@ class Dispatcher:
             )
         else:
             log.error("request %s failed", id_, exc_info=problem)
-            self._fail(
-                id_, ErrorCode.INTERNAL, f"The engine made a mistake: {problem!r}.", "Report it with the engine's log."
-            )
+            self._fail(id_, ErrorCode.INTERNAL, f"The engine made a mistake: {problem!r}.")
 
     def _fail(
         self, id_: int | None, code: ErrorCode, text: str, cure: str = "", facts: contract.Facts | None = None

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from geomm_plugin import log
 from geomm_plugin.client import contract, engine_client, failure
 from geomm_plugin.client.engine_client import EngineState
+from geomm_plugin.error_texts import ErrorTexts
 
 LONG_MS = 20_000
 
@@ -137,6 +139,40 @@ def test_an_answer_of_the_wrong_shape_is_an_error(make_client, qtbot):
 def test_a_refusal_keeps_its_facts_and_cure(make_client, qtbot):
     found = outcome(qtbot, make_client("refuses").send("embed", embed()))
     assert (found.code, found.cure, found.facts) == ("bands_missing", "Name the bands.", {"missing": "nir"})
+
+
+@pytest.fixture
+def log_panel(qgis_app):
+    """What QGIS's log panel shows under the plugin's tab."""
+    lines = []
+
+    def take(text, tag, _level):
+        if tag == log.TAG:
+            lines.append(text)
+
+    qgis_app.messageLog().messageReceived.connect(take)
+    yield lines
+    qgis_app.messageLog().messageReceived.disconnect(take)
+
+
+def test_a_mistake_of_the_engine_shows_what_it_wrote(make_client, qtbot, log_panel):
+    client = make_client("fails_inside")
+    found = outcome(qtbot, client.send("embed", embed()))
+    assert found.code == contract.ErrorCode.INTERNAL.value
+    assert "Traceback" in found.details
+    assert "tile 17" in found.details
+    assert client.state is EngineState.READY
+    assert len(log_panel) == 1
+    assert found.details in log_panel[0]
+    assert "Details" in ErrorTexts().failure(found).cure
+
+
+def test_why_an_engine_died_stays_in_the_log_panel(make_client, qtbot, log_panel):
+    client = make_client("dies_at_start")
+    client.send("models/list", contract.Empty())
+    outcome(qtbot, client.send("embed", embed()))
+    assert len(log_panel) == 1
+    assert "libmissing" in log_panel[0]
 
 
 def test_no_engine_is_a_state_of_its_own(qgis_app, qtbot):
