@@ -33,12 +33,15 @@ class ErrorTexts(Translated):
     def __init__(self, *, is_english: bool = True) -> None:
         self._is_english = is_english
 
-    def failure(self, failure: Failure) -> Message:
+    def failure(self, failure: Failure, method: str = "") -> Message:
+        """``method`` is the job that failed, where it matters: a lesson keeps nothing of what was done."""
         cause, cure = self._known().get(failure.code, ("", ""))
         if failure.text and (self._is_english or not cause):
             cause = failure.text
         if failure.cure and (self._is_english or not cure):
             cure = failure.cure
+        if method == "teach":
+            cure = self._of_lessons().get(failure.code, cure)
         facts = _Facts(failure.facts)
         cause = cause if cause == failure.text else cause.format_map(facts)
         return Message(cause or failure.code, cure, failure.details)
@@ -92,6 +95,11 @@ class ErrorTexts(Translated):
                 self.tr("Please report it with what “Details” shows, or the log panel under “GeoMM”."),
             ),
         }
+
+    def _of_lessons(self) -> Dict[str, str]:
+        """Cures that take the place of the usual ones, the engine's own words included."""
+        again = self.tr("A lesson cannot be continued: the next one begins at its first step.")
+        return {"cancelled": again, "engine_stopped": self.tr("QGIS and your data are safe.") + " " + again}
 
     def _of_words_and_models(self) -> Dict[str, Tuple[str, str]]:
         return {

@@ -6,7 +6,7 @@ import enum
 import json
 import time
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
@@ -72,6 +72,8 @@ class EngineClient(QObject):
         self._next_id = 1
         self._garbage = 0
         self._is_disposed = False
+        self._is_closing = False
+        self._is_restart_wanted = False
         self._crash_times: List[float] = []
         self._pending_failure: Optional[Failure] = None
         self.hello: Optional[contract.InitializeResult] = None
@@ -100,11 +102,14 @@ class EngineClient(QObject):
     # --- requests
 
     def send(self, method: str, params: Any) -> Call:
-        """Sends a request, starting the engine if need be. The answer comes by the call's signals, never at once."""
+        """Sends a request, starting the engine if need be. The answer comes by the call's signals, never at once.
+
+        A process that is being closed takes nothing any more: the request waits for the next one.
+        """
         call = Call(self, self._next_id, method, params)
         self._next_id += 1
         self._calls[call.id] = call
-        if self._state in (EngineState.READY, EngineState.WORKING):
+        if self._state in (EngineState.READY, EngineState.WORKING) and not self._is_closing:
             self._write(call)
         else:
             self._unsent.append(call)
@@ -117,8 +122,9 @@ class EngineClient(QObject):
             return
         call.is_cancelling = True
         if call in self._unsent:
-            self._unsent.remove(call)
             self._fail(call, _cancelled())
+            return
+        if self._is_closing:
             return
         self._process_write(contract.notification(contract.CANCEL, contract.CancelParams(call.id)))
         self._cancel_timer.start()
@@ -152,6 +158,8 @@ class EngineClient(QObject):
     def _launch(self, command: EngineCommand) -> None:
         self._garbage = 0
         self._pending_failure = None
+        self._is_closing = False
+        self._is_restart_wanted = False
         self._process = EngineProcess(command, self)
         self._process.line_received.connect(self._on_line)
         self._process.stopped.connect(self._on_stopped)
@@ -162,17 +170,19 @@ class EngineClient(QObject):
         self._process_write(contract.request(0, "initialize", hello))
 
     def restart(self) -> None:
-        """Starts afresh at a person's wish: past crashes are forgiven."""
+        """Starts afresh at a person's wish: past crashes are forgiven, and the next process is asked what waits."""
         self._crash_times.clear()
         if self._process is None:
             self.start()
             return
-        self._process.stopped.connect(lambda _stop: self.start())
-        self._process.close()
+        self._is_restart_wanted = True
+        self.stop()
 
     def stop(self) -> None:
-        """Asks the engine to end; it is killed after two seconds."""
-        if self._process is not None:
+        """Asks the engine to end; it is killed after two seconds. A call without an answer by then starts the next one."""
+        if self._process is not None and not self._is_closing:
+            self._is_closing = True
+            self._handshake_timer.stop()
             self._process.close()
 
     def dispose(self) -> None:
@@ -192,8 +202,8 @@ class EngineClient(QObject):
         self._give_up(Failure(failure.ENGINE_SILENT, details=self.stderr_tail()))
 
     def _on_cancel_timeout(self) -> None:
-        if self._process is not None and any(call.is_cancelling for call in self._calls.values()):
-            self._process.close()
+        if any(call.is_cancelling for call in self._calls.values()):
+            self.stop()
 
     def _give_up(self, reason: Failure) -> None:
         if self._process is not None:
@@ -213,7 +223,12 @@ class EngineClient(QObject):
         if not is_asked_for:
             self._crash_times.append(time.monotonic())
             _log(reason)
-        self._fail_all(reason, EngineState.STOPPED if is_asked_for else EngineState.FAILED)
+            self._fail_all(reason, EngineState.FAILED)
+            return
+        waiting = [call for call in self._calls.values() if not call.is_cancelling]
+        self._fail_all(reason, EngineState.STOPPED, waiting)
+        if waiting or self._is_restart_wanted:
+            self.start()
 
     # --- answers
 
@@ -237,6 +252,8 @@ class EngineClient(QObject):
             self._give_up(Failure(failure.ENGINE_GARBLED, details=line[:200].decode("utf-8", "replace")))
 
     def _on_hello(self, message: Dict[str, Any]) -> None:
+        if self._is_closing:
+            return
         self._handshake_timer.stop()
         if "error" in message:
             self._give_up(_answer_failure(message["error"]))
@@ -307,18 +324,21 @@ class EngineClient(QObject):
 
     def _fail(self, call: Call, reason: Failure) -> None:
         self._calls.pop(call.id, None)
+        if call in self._unsent:
+            self._unsent.remove(call)
         if call.is_cancelling and reason.code != contract.ErrorCode.CANCELLED.value:
             reason = _cancelled()
         self._refresh_working()
         call.failed.emit(reason)
 
-    def _fail_all(self, reason: Failure, state: EngineState) -> None:
+    def _fail_all(self, reason: Failure, state: EngineState, waiting: Sequence[Call] = ()) -> None:
+        """Every call fails but those that wait for the next process."""
         self.last_failure = reason if state is not EngineState.STOPPED else None
-        calls = list(self._calls.values())
-        self._calls.clear()
-        self._unsent.clear()
+        failed = [call for call in self._calls.values() if call not in waiting]
+        self._calls = {call.id: call for call in waiting}
+        self._unsent = list(waiting)
         self._set_state(state)
-        for call in calls:
+        for call in failed:
             self._fail(call, reason)
 
     def _refresh_working(self) -> None:

@@ -335,9 +335,15 @@ class GeommDock(QgsDockWidget):
         if self.teach_window is None:
             self.teach_window = TeachWindow(self.session, self)
             self.teach_window.taught.connect(self.target.model_chooser.choose)
+            self.session.queue.started.connect(self._say_lesson)
         self.teach_window.refresh()
         self.teach_window.show()
         self.teach_window.raise_()
+
+    def _say_lesson(self, _run: runs.Run) -> None:
+        """The engine does one job at a time, and a lesson goes on behind its closed window."""
+        if self.teach_window is not None and self.teach_window.is_teaching:
+            self.progress.show_waiting(self.tr("a lesson is under way (“Teach a new sensor”)"))
 
     # --- keeping with the project
 

@@ -12,14 +12,15 @@ from . import look
 
 
 class ProgressStrip(QWidget):
-    """Visible only while something runs."""
+    """Visible only while something runs. ``keeps`` says whether a run that is cancelled leaves what it has done."""
 
     cancel_asked = pyqtSignal()
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
+    def __init__(self, parent: Optional[QWidget] = None, *, keeps: bool = True) -> None:
         super().__init__(parent)
         self.setObjectName("geommProgress")
         self._title = ""
+        self._stopping = self.tr("stopping … what is done is kept") if keeps else self.tr("stopping …")
         self._bar = QProgressBar(self)
         self._bar.setTextVisible(False)
         self._bar.setMaximumHeight(12)
@@ -47,6 +48,10 @@ class ProgressStrip(QWidget):
         self._text.setText(self.tr("{0}: starting …").format(self._title))
         self._cancel.setEnabled(True)
         self.setVisible(True)
+
+    def show_waiting(self, why: str) -> None:
+        """The run that began is not at work yet; its first note takes the place of this line."""
+        self._text.setText(self.tr("{0}: waits, {1}").format(self._title, why))
 
     def show_note(self, note: ProgressNote) -> None:
         if not self._cancel.isEnabled():
@@ -90,7 +95,7 @@ class ProgressStrip(QWidget):
 
     def _ask_cancel(self) -> None:
         self._cancel.setEnabled(False)
-        self._text.setText(self.tr("stopping … what is done is kept"))
+        self._text.setText(self._stopping)
         self.cancel_asked.emit()
 
     def end(self) -> None:

@@ -69,7 +69,7 @@ class TeachWindow(QDialog):
         self.button.setObjectName("geommTeachButton")
         self.button.setDefault(True)
         self.button.clicked.connect(lambda _checked=False: self.start())
-        self.progress = ProgressStrip(self)
+        self.progress = ProgressStrip(self, keeps=False)
         self.progress.setObjectName("geommTeachProgress")
         self.progress.cancel_asked.connect(self.cancel)
         self.notice = NoticeBar(self)
@@ -195,6 +195,8 @@ class TeachWindow(QDialog):
         call.succeeded.connect(self._on_taught)
         call.failed.connect(self._on_failed)
         self.progress.begin(self.tr("Teaching “{0}”").format(params.name), 0)
+        if self._session.queue.is_busy:
+            self.progress.show_waiting(self.tr("the run in the dock comes first"))
         self.button.setEnabled(False)
 
     def _params(self) -> contract.TeachParams:
@@ -229,6 +231,10 @@ class TeachWindow(QDialog):
             return layers.joined(layers.targets([layer]))
         images = [item for item in QgsProject.instance().mapLayers().values() if layers.is_usable(item)]
         return layers.joined([target for target in layers.targets(images) if layer.id() in target.layer_ids])
+
+    @property
+    def is_teaching(self) -> bool:
+        return self._call is not None
 
     def cancel(self) -> None:
         if self._call is not None:
@@ -270,6 +276,6 @@ class TeachWindow(QDialog):
 
     def _on_failed(self, failure: Failure) -> None:
         self._end()
-        message = self._session.texts.failure(failure)
+        message = self._session.texts.failure(failure, "teach")
         kind = "info" if failure.code == contract.ErrorCode.CANCELLED.value else "error"
         self.notice.show_message(kind, message.cause, message.cure, message.details)

@@ -192,7 +192,7 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
         try:
             result = run_blocking(command, method, params, on_progress=show, is_cancelled=feedback.isCanceled)
         except JobFailed as problem:
-            message = texts.failure(problem.failure)
+            message = texts.failure(problem.failure, method)
             if message.details:
                 feedback.pushDebugInfo(message.details)
             raise QgsProcessingException(message.text) from problem

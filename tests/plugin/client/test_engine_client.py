@@ -80,6 +80,47 @@ def test_cancel_that_is_ignored_ends_in_a_kill_and_the_next_job_runs(make_client
     assert client.pid() != pid
 
 
+def test_what_is_asked_while_the_engine_closes_waits_for_the_next_one(make_client, qtbot, monkeypatch):
+    monkeypatch.setattr(engine_client, "CANCEL_TIMEOUT_MS", 200)
+    client = make_client("cancels_late")
+    call = client.send("embed", embed())
+    with qtbot.waitSignal(call.progressed, timeout=LONG_MS):
+        pass
+    pid = client.pid()
+    call.cancel()
+    assert outcome(qtbot, call).code == contract.ErrorCode.CANCELLED.value
+    assert client.pid() == pid
+    assert isinstance(outcome(qtbot, client.send("models/list", contract.Empty())), contract.ModelsResult)
+    assert client.pid() != pid
+
+
+def test_a_call_behind_one_that_must_be_killed_is_asked_again(make_client, qtbot, monkeypatch):
+    monkeypatch.setattr(engine_client, "CANCEL_TIMEOUT_MS", 200)
+    client = make_client("ignores_cancel")
+    call, behind = client.send("embed", embed()), client.send("models/list", contract.Empty())
+    with qtbot.waitSignal(call.progressed, timeout=LONG_MS):
+        pass
+    call.cancel()
+    assert isinstance(outcome(qtbot, behind), contract.ModelsResult)
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_restart_loses_no_call(make_client, qtbot, is_running):
+    client = make_client("well_behaved")
+    call = client.send("embed", embed())
+    with qtbot.waitSignal(call.progressed if is_running else client.state_changed, timeout=LONG_MS):
+        pass
+    pid = client.pid()
+    client.restart()
+    later, answers = client.send("models/list", contract.Empty()), []
+    for asked in (call, later):
+        asked.succeeded.connect(answers.append)
+        asked.failed.connect(answers.append)
+    qtbot.waitUntil(lambda: len(answers) == 2, timeout=LONG_MS)
+    assert [type(answer) for answer in answers] == [contract.EmbedResult, contract.ModelsResult]
+    assert client.pid() != pid
+
+
 def test_engine_that_dies_at_start_says_why(make_client, qtbot):
     client = make_client("dies_at_start")
     found = outcome(qtbot, client.send("embed", embed()))

@@ -1,7 +1,11 @@
 """The window “Teach a new sensor”: from two layers to a model in the list, and what it says when it cannot."""
 
+import os
+import signal
+
 import pytest
 from qgis.core import QgsRasterLayer
+from qgis.PyQt.QtWidgets import QPushButton
 
 from geomm_plugin.client.engine_client import EngineState
 
@@ -59,9 +63,46 @@ def test_a_lesson_can_be_cancelled(make_dock, qtbot, fake_engine, raster_layer, 
     window = filled(opened(make_dock(), qtbot), raster_layer, radar_layer)
     window.button.click()
     qtbot.waitUntil(lambda: "learning" in window.progress._text.text(), timeout=LONG_MS)
-    window.cancel()
+    window.findChild(QPushButton, "geommCancel").click()
+    assert "kept" not in window.progress._text.text()
     qtbot.waitUntil(window.button.isEnabled, timeout=LONG_MS)
     assert "ancelled" in window.notice.text
+    assert "first step" in window.notice.text
+    assert "go on" not in window.notice.text
+
+
+def test_a_lesson_that_dies_is_not_said_to_go_on(make_dock, qtbot, fake_engine, raster_layer, radar_layer):
+    fake_engine("slow")
+    dock = make_dock()
+    window = filled(opened(dock, qtbot), raster_layer, radar_layer)
+    window.button.click()
+    os.kill(dock.session.client.pid(), signal.SIGKILL)
+    qtbot.waitUntil(window.button.isEnabled, timeout=LONG_MS)
+    assert "stopped unexpectedly" in window.notice.text
+    assert "goes on" not in window.notice.text
+
+
+def test_a_run_behind_a_lesson_says_that_it_waits(make_dock, qtbot, fake_engine, raster_layer, radar_layer):
+    fake_engine("slow")
+    dock = make_dock()
+    window = filled(opened(dock, qtbot), raster_layer, radar_layer)
+    window.button.click()
+    window.close()
+    dock.findChild(QPushButton, "geommClassifyButton").click()
+    assert "a lesson is under way" in dock.progress._text.text()
+    window.cancel()
+    qtbot.waitUntil(lambda: "looking at tiles" in dock.progress._text.text(), timeout=LONG_MS)
+
+
+def test_a_lesson_behind_a_run_says_that_it_waits(make_dock, qtbot, fake_engine, raster_layer, radar_layer):
+    fake_engine("slow")
+    dock = make_dock()
+    window = filled(opened(dock, qtbot), raster_layer, radar_layer)
+    dock.findChild(QPushButton, "geommClassifyButton").click()
+    window.button.click()
+    assert "the run in the dock comes first" in window.progress._text.text()
+    dock.session.queue.cancel()
+    qtbot.waitUntil(lambda: "learning" in window.progress._text.text(), timeout=LONG_MS)
 
 
 def test_the_request_says_what_was_chosen(make_dock, qtbot, fake_engine, raster_layer, radar_layer):
