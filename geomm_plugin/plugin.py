@@ -130,4 +130,4 @@ class GeommPlugin(QObject):
         if is_other_engine:
             self.dock.look_again()
         else:
-            self.dock.target.refresh()
+            self.dock.refresh()

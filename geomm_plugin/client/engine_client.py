@@ -77,6 +77,7 @@ class EngineClient(QObject):
         self._crash_times: List[float] = []
         self._pending_failure: Optional[Failure] = None
         self.hello: Optional[contract.InitializeResult] = None
+        self.command: Optional[EngineCommand] = None
         self.last_failure: Optional[Failure] = None
         self._handshake_timer = self._timer(HANDSHAKE_TIMEOUT_MS, self._on_handshake_timeout)
         self._cancel_timer = self._timer(CANCEL_TIMEOUT_MS, self._on_cancel_timeout)
@@ -160,6 +161,7 @@ class EngineClient(QObject):
         self._pending_failure = None
         self._is_closing = False
         self._is_restart_wanted = False
+        self.command = command
         self._process = EngineProcess(command, self)
         self._process.line_received.connect(self._on_line)
         self._process.stopped.connect(self._on_stopped)

@@ -175,9 +175,14 @@ class GeommDock(QgsDockWidget):
         """Works on this layer alone."""
         self.target.layer_list.tick({layer_id})
 
+    def refresh(self) -> None:
+        """The options changed, and the engine's place did not."""
+        self.bar.show_engine(self.session.client, self.session.settings.device)
+        self.target.refresh()
+
     def _show_state(self, state: EngineState) -> None:
         hello = self.session.client.hello
-        self.bar.show_state(state, hello)
+        self.bar.show_engine(self.session.client, self.session.settings.device)
         self._pages.setCurrentIndex(1 if state is EngineState.ABSENT else 0)
         if self._is_restart_due and state is EngineState.READY and not self.session.queue.waiting:
             self._is_restart_due = False

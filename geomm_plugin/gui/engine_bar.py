@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import html
+from typing import Optional, Tuple
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from .. import paths
-from ..client.contract import InitializeResult
-from ..client.engine_client import EngineState
+from ..client.contract import Device, InitializeResult
+from ..client.engine_client import EngineClient, EngineState
+from ..install.locate import python_of
 from . import look
 
 _COLORS = {
@@ -21,6 +23,7 @@ _COLORS = {
     EngineState.WORKING: look.BLUE,
     EngineState.FAILED: look.RED,
 }
+AUTO, CPU = "auto", "cpu"
 
 
 class EngineBar(QWidget):
@@ -57,9 +60,36 @@ class EngineBar(QWidget):
         row.addWidget(self._text, 1)
         for button in (self._restart, teach, options, help_):
             row.addWidget(button)
-        self.show_state(EngineState.STOPPED, None)
+        self._show(EngineState.STOPPED, "")
 
-    def show_state(self, state: EngineState, hello: Optional[InitializeResult]) -> None:
+    def show_engine(self, client: EngineClient, device: str) -> None:
+        """The engine's state, and the device that it uses where ``device`` is chosen."""
+        hello, state, name = client.hello, client.state, ""
+        if hello is not None and state in (EngineState.READY, EngineState.WORKING):
+            used = used_device(hello.devices, device)
+            name = used.name if used else ""
+            program = client.command.program if client.command else ""
+            lines = [self._facts(hello), *self._way_to_a_gpu(hello.devices, program)]
+            self.setToolTip("".join(f"<p>{html.escape(line)}</p>" for line in lines))
+        self._show(state, name)
+
+    def _facts(self, hello: InitializeResult) -> str:
+        return self.tr("Engine {0}, Python {1}, process {2}").format(
+            hello.engine_version, hello.python_version, hello.pid
+        )
+
+    def _way_to_a_gpu(self, devices: Tuple[Device, ...], program: str) -> Tuple[str, ...]:
+        """An engine without torch names no GPU, so whoever has one is told here what is missing."""
+        if any(item.id != CPU for item in devices):
+            return ()
+        text = self.tr(
+            "It computes on the processor: a GPU needs torch, which the set-up does not install. To use one, run “{0} -m pip "
+            "install torch safetensors” in a terminal (up to 3 GB), then start QGIS again."
+        )
+        python = python_of(program) or "python"
+        return (text.format(f'"{python}"' if " " in python else python),)
+
+    def _show(self, state: EngineState, device: str) -> None:
         words = {
             EngineState.ABSENT: self.tr("engine not installed"),
             EngineState.STOPPED: self.tr("engine stopped"),
@@ -68,18 +98,16 @@ class EngineBar(QWidget):
             EngineState.WORKING: self.tr("working"),
             EngineState.FAILED: self.tr("engine failed"),
         }
-        text = words[state]
-        if hello is not None and state in (EngineState.READY, EngineState.WORKING):
-            device = next(
-                (item for item in hello.devices if item.is_default), hello.devices[0] if hello.devices else None
-            )
-            text = f"{text} · {device.name}" if device else text
-            self.setToolTip(
-                self.tr("Engine {0}, Python {1}, process {2}").format(
-                    hello.engine_version, hello.python_version, hello.pid
-                )
-            )
+        text = f"{words[state]} · {device}" if device else words[state]
         self._dot.setStyleSheet(f"color: {_COLORS[state]}")
         self._text.setText(text)
         self._text.setAccessibleName(self.tr("Engine: {0}").format(text))
         self._restart.setVisible(state in (EngineState.FAILED, EngineState.STOPPED))
+
+
+def used_device(devices: Tuple[Device, ...], chosen: str) -> Optional[Device]:
+    """What the engine computes on: the chosen device, the processor where it has no such device, or its default."""
+    wanted = (chosen, CPU) if chosen != AUTO else ()
+    by_id = {item.id: item for item in devices}
+    found = [by_id[id_] for id_ in wanted if id_ in by_id]
+    return next(iter([*found, *(item for item in devices if item.is_default), *devices]), None)

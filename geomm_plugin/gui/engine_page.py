@@ -77,7 +77,8 @@ class EnginePage(QWidget):
         if bundled_wheel():
             return self.tr(
                 "Makes a Python environment in {0} and downloads the engine's libraries (about 150 MB). "
-                "Needs Python 3.11 or newer."
+                "Needs Python 3.11 or newer. It computes on the processor; once it is ready, its line at the top of this panel "
+                "tells whoever points at it how to add a GPU."
             ).format(paths.engine_dir())
         self._install.setEnabled(False)
         return self.tr(

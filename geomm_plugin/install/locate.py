@@ -27,6 +27,14 @@ def python_in(environment_dir: str) -> str:
     return os.path.join(environment_dir, _SCRIPTS, "python" + _SUFFIX)
 
 
+def python_of(program: str) -> str:
+    """The Python that an engine's program runs in, "" where none lies beside it."""
+    if _PYTHON.match(os.path.basename(program)):
+        return program
+    path = os.path.join(os.path.dirname(program), "python" + _SUFFIX)
+    return path if os.path.isfile(path) else ""
+
+
 def find_engine(settings: Optional[Settings] = None) -> Optional[EngineCommand]:
     """How to start the engine, or None where there is none.
 

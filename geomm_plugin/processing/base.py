@@ -167,6 +167,10 @@ class GeommAlgorithm(QgsProcessingAlgorithm):
     def _model(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, self.MODEL, context).strip()
 
+    def _device(self) -> str:
+        """The device that the person chose in the options, as in the dock."""
+        return Settings().device
+
     # --- work
 
     def _run(self, method: str, params: Any, feedback: QgsProcessingFeedback) -> Any:

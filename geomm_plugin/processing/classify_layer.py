@@ -113,6 +113,7 @@ class ClassifyLayer(GeommAlgorithm):
             output_dir=self._work_dir(),
             model=self._model(parameters, context),
             area=self._area,
+            device=self._device(),
             has_unknown=self.parameterAsBool(parameters, self.UNKNOWN, context),
             is_smooth=self.parameterAsBool(parameters, self.SMOOTH, context),
             has_class_scores=bool(scores_path),

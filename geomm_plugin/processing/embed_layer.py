@@ -57,7 +57,9 @@ class EmbedLayer(GeommAlgorithm):
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         folder = self.parameterAsString(parameters, self.OUTPUT, context) if parameters.get(self.OUTPUT) else ""
-        params = contract.EmbedParams(self._source, self._model(parameters, context), self._area, index_dir=folder)
+        params = contract.EmbedParams(
+            self._source, self._model(parameters, context), self._area, device=self._device(), index_dir=folder
+        )
         result = self._run("embed", params, feedback)
         found = {
             self.INDEX: result.index_dir,

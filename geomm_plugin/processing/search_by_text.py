@@ -79,6 +79,7 @@ class SearchByText(GeommAlgorithm):
             top_k=self.parameterAsInt(parameters, self.TOP_K, context),
             model=self._model(parameters, context),
             area=self._area,
+            device=self._device(),
         )
         result = self._run("search", params, feedback)
         output = self._deliver(result.score_path, self.parameterAsOutputLayer(parameters, self.OUTPUT, context))

@@ -102,6 +102,7 @@ class TeachSensor(GeommAlgorithm):
             bands=tuple(word for word in words if word),
             steps=self.parameterAsInt(parameters, self.STEPS, context),
             output_dir=os.path.abspath(folder) if folder else "",
+            device=self._device(),
         )
         result = self._run("teach", params, feedback)
         for line in result.bridge:

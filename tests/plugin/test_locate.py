@@ -58,6 +58,13 @@ def test_the_known_place_comes_before_the_checkout(settings, work_dir, monkeypat
     assert locate.find_engine(settings).origin == "known place"
 
 
+def test_the_python_of_an_engine(settings, work_dir):
+    engine, python = program(work_dir, "geomm"), program(work_dir, "python")
+    assert locate.python_of(engine) == python
+    assert locate.python_of(python) == python
+    assert locate.python_of("/nowhere/geomm") == ""
+
+
 def test_nothing_found_is_none(settings, work_dir, monkeypatch):
     monkeypatch.setattr(paths, "engine_dir", lambda: str(work_dir))
     monkeypatch.setattr(paths, "PLUGIN_DIR", str(work_dir / "plugins" / "geomm"))

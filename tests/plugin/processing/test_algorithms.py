@@ -22,7 +22,9 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from geomm_plugin.processing.base import GeommAlgorithm
 from geomm_plugin.processing.provider import GeommProvider
+from geomm_plugin.settings import Settings
 
 from ..conftest import draw_raster, engine_command
 
@@ -127,6 +129,24 @@ def test_a_sensor_is_taught(run, registry, monkeypatch, raster_layer, work_dir):
     found = run("geomm:teachsensor", {"REFERENCE": raster_layer, "TARGETS": [radar], "NAME": "Radar é"})
     assert found["MODEL_ID"] == "taught"
     assert found["AGREEMENT"] == 0.8
+
+
+@pytest.mark.parametrize("name", ["classifylayer", "searchbytext", "embedlayer", "teachsensor"])
+def test_the_chosen_device_is_asked_for(run, monkeypatch, raster_layer, name):
+    asked = []
+
+    def take(_self, _method, params, _feedback):
+        asked.append(params)
+        raise QgsProcessingException("enough")
+
+    monkeypatch.setattr(GeommAlgorithm, "_run", take)
+    monkeypatch.setattr(Settings, "device", "cpu")
+    parameters = {"INPUT": raster_layer, "TEXT": "water", "OUTPUT": "TEMPORARY_OUTPUT", "HITS": "TEMPORARY_OUTPUT"}
+    if name == "teachsensor":
+        parameters = {"REFERENCE": raster_layer, "TARGETS": [raster_layer], "NAME": "x"}
+    with pytest.raises(QgsProcessingException):
+        run(f"geomm:{name}", parameters)
+    assert [params.device for params in asked] == ["cpu"]
 
 
 def test_anomalies_need_a_model_that_rebuilds(run, real_engine, raster_layer):
