@@ -40,7 +40,9 @@ class ErrorTexts(Translated):
             cause = failure.text
         if failure.cure and (self._is_english or not cure):
             cure = failure.cure
-        if method == "teach":
+        if failure.is_at_start and failure.code != contract.ErrorCode.INTERNAL.value:
+            cure = self._another_engine()
+        elif method == "teach":
             cure = self._of_lessons().get(failure.code, cure)
         facts = _Facts(failure.facts)
         cause = cause if cause == failure.text else cause.format_map(facts)
@@ -61,7 +63,7 @@ class ErrorTexts(Translated):
             ),
             "engine_not_started": (
                 self.tr("The GeoMM engine could not be started."),
-                self.tr("Check its place in Settings ▸ Options ▸ GeoMM."),
+                self._another_engine(),
             ),
             "engine_stopped": (
                 self.tr("The GeoMM engine stopped unexpectedly (exit code {exit_code})."),
@@ -81,7 +83,7 @@ class ErrorTexts(Translated):
             ),
             "protocol_mismatch": (
                 self.tr("The engine (protocol {engine}) and the plugin (protocol {plugin}) do not fit together."),
-                self.tr("Update both to the same version."),
+                self._another_engine(),
             ),
             "message_invalid": (
                 self.tr("The engine did not understand the request."),
@@ -95,6 +97,9 @@ class ErrorTexts(Translated):
                 self.tr("Please report it with what “Details” shows, or the log panel under “GeoMM”."),
             ),
         }
+
+    def _another_engine(self) -> str:
+        return self.tr("Set it up again in the GeoMM dock, or choose another engine in Settings ▸ Options ▸ GeoMM.")
 
     def _of_lessons(self) -> Dict[str, str]:
         """Cures that take the place of the usual ones, the engine's own words included."""

@@ -74,6 +74,7 @@ class EngineClient(QObject):
         self._is_disposed = False
         self._is_closing = False
         self._is_restart_wanted = False
+        self._is_set_aside = False
         self._crash_times: List[float] = []
         self._pending_failure: Optional[Failure] = None
         self.hello: Optional[contract.InitializeResult] = None
@@ -147,10 +148,10 @@ class EngineClient(QObject):
         now = time.monotonic()
         self._crash_times = [moment for moment in self._crash_times if now - moment < RESTART_WINDOW_S]
         if len(self._crash_times) > RESTART_LIMIT:
-            details = self.last_failure.details if self.last_failure else ""
-            self._fail_all(Failure(failure.ENGINE_KEEPS_STOPPING, details=details), EngineState.FAILED)
+            last = self.last_failure or Failure(failure.ENGINE_KEEPS_STOPPING)
+            self._fail_all(replace(last, code=failure.ENGINE_KEEPS_STOPPING, text="", cure=""), EngineState.FAILED)
             return
-        command = self._find_command()
+        command = None if self._is_set_aside else self._find_command()
         if command is None:
             self._fail_all(Failure(failure.ENGINE_ABSENT), EngineState.ABSENT)
             return
@@ -173,6 +174,15 @@ class EngineClient(QObject):
 
     def restart(self) -> None:
         """Starts afresh at a person's wish: past crashes are forgiven, and the next process is asked what waits."""
+        self._is_set_aside = False
+        self._begin_anew()
+
+    def set_aside(self) -> None:
+        """The engine is about to be made again: until :meth:`restart` it is as if there were none."""
+        self._is_set_aside = True
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._crash_times.clear()
         if self._process is None:
             self.start()
@@ -218,17 +228,16 @@ class EngineClient(QObject):
             process.deleteLater()
         self._handshake_timer.stop()
         self._cancel_timer.stop()
-        self.hello = None
+        is_at_start, self.hello = self.hello is None, None
         reason = self._pending_failure or _stop_failure(stop)
-        reason = replace(reason, details=reason.details or stop.stderr_tail[-DETAILS_KEPT:])
+        details = reason.details or stop.stderr_tail[-DETAILS_KEPT:]
+        reason = replace(reason, details=details, is_at_start=is_at_start)
         is_asked_for = stop.is_wanted and self._pending_failure is None
         if not is_asked_for:
             self._crash_times.append(time.monotonic())
             _log(reason)
-            self._fail_all(reason, EngineState.FAILED)
-            return
-        waiting = [call for call in self._calls.values() if not call.is_cancelling]
-        self._fail_all(reason, EngineState.STOPPED, waiting)
+        waiting = [call for call in self._calls.values() if is_asked_for and not call.is_cancelling]
+        self._fail_all(reason, EngineState.STOPPED if is_asked_for else EngineState.FAILED, waiting)
         if waiting or self._is_restart_wanted:
             self.start()
 

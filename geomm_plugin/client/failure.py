@@ -16,13 +16,17 @@ ENGINE_KEEPS_STOPPING = "engine_keeps_stopping"
 
 @dataclass(frozen=True)
 class Failure:
-    """``text`` and ``cure`` are English fallbacks; ``details`` is for a report, not for the first glance."""
+    """``text`` and ``cure`` are English fallbacks; ``details`` is for a report, not for the first glance.
+
+    ``is_at_start``: the engine never came up, so asking again cannot help, another engine may.
+    """
 
     code: str
     text: str = ""
     cure: str = ""
     facts: Dict[str, Union[str, int, float, bool]] = field(default_factory=dict)
     details: str = ""
+    is_at_start: bool = False
 
 
 class JobFailed(Exception):

@@ -22,6 +22,7 @@ from ..session import Session
 from .classify_panel import ClassifyPanel
 from .engine_bar import EngineBar
 from .engine_page import EnginePage
+from .engine_trouble import EngineTrouble
 from .exporting import Exporter
 from .locate_panel import LocatePanel
 from .map_view import MapView, worth_seeing_km
@@ -54,6 +55,7 @@ class GeommDock(QgsDockWidget):
         self.notice = NoticeBar(self)
         self.runs_list = RunsList(self)
         self.engine_page = EnginePage(self)
+        self.trouble = EngineTrouble(session, self.notice, self.engine_page)
         self.map_view = MapView(canvas)
         self.exporter = Exporter(session, self.notice, self)
         self.teach_window: Optional[TeachWindow] = None
@@ -170,6 +172,7 @@ class GeommDock(QgsDockWidget):
         self.notice.clear()
         self.session.client.restart()
         self.target.refresh()
+        self.engine_page.explain("")
 
     def choose_layer(self, layer_id: str) -> None:
         """Works on this layer alone."""
@@ -197,7 +200,7 @@ class GeommDock(QgsDockWidget):
             and self.session.client.last_failure is not None
             and not self.session.queue.is_busy
         ):
-            self._show_failure(self.session.client.last_failure)
+            self.trouble.show(self.session.client.last_failure)
         self._enable()
 
     def _ask_presets(self) -> None:
@@ -272,6 +275,9 @@ class GeommDock(QgsDockWidget):
             self._say_of(run, "warning", Message(self.tr("The map is there, but:"), text))
 
     def _on_failed(self, run: runs.Run, failure: Failure) -> None:
+        if failure.is_at_start:
+            self.trouble.show(failure)
+            return
         self._say_of(run, _kind(failure), self.session.texts.failure(failure))
 
     def _say_of(self, run: runs.Run, kind: str, message: Message) -> None:
@@ -282,10 +288,6 @@ class GeommDock(QgsDockWidget):
             details = "\n".join(item.details for item in self._messages if item.details)
             message = Message("", "\n".join(texts), details)
         self.notice.show_message(kind, message.cause, message.cure, message.details)
-
-    def _show_failure(self, failure: Failure) -> None:
-        message = self.session.texts.failure(failure)
-        self.notice.show_message(_kind(failure), message.cause, message.cure, message.details)
 
     def _on_emptied(self) -> None:
         self.progress.end()

@@ -1,4 +1,4 @@
-"""What the dock shows while there is no engine: why, and how to get one. The installing itself is ``install``'s."""
+"""What the dock shows while there is no engine that runs: why, and how to get one. The installing is ``install``'s."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from .. import paths
+from ..install.locate import VARIABLE, chosen_place, is_startable
 from ..install.make_environment import EnvironmentMaker, bundled_wheel
+from ..settings import Settings
 from . import look
 
 
@@ -22,9 +24,15 @@ class EnginePage(QWidget):
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.setObjectName("geommEnginePage")
+        self._settings = Settings()
         self._maker: Optional[EnvironmentMaker] = None
-        title = QLabel("<h3>" + self.tr("One step before the first map") + "</h3>", self)
-        title.setWordWrap(True)
+        self._title = QLabel(self)
+        self._title.setWordWrap(True)
+        self._cause = look.wrapped_label(self, "geommEngineCause")
+        self._choice = look.wrapped_label(self, "geommEngineChoice")
+        self._forget = QPushButton(self.tr("Forget this choice"), self)
+        self._forget.setObjectName("geommForgetEngine")
+        self._forget.clicked.connect(lambda _checked=False: self._forget_choice())
         why = look.wrapped_label(
             self,
             "geommEngineWhy",
@@ -59,8 +67,11 @@ class EnginePage(QWidget):
         column = QVBoxLayout(self)
         column.setSpacing(look.GAP + 2)
         for widget in (
-            title,
+            self._title,
+            self._cause,
             why,
+            self._choice,
+            self._forget,
             self._install,
             self._where,
             self._step,
@@ -72,6 +83,34 @@ class EnginePage(QWidget):
         ):
             column.addWidget(widget)
         column.addStretch(1)
+        self.explain("")
+
+    def explain(self, cause: str) -> None:
+        """Why an engine that is there does not run, "" where there is none; and which place was chosen, if one was."""
+        title = self.tr("The engine does not run") if cause else self.tr("One step before the first map")
+        self._title.setText(f"<h3>{title}</h3>")
+        self._cause.setText(cause)
+        self._cause.setVisible(bool(cause))
+        path, origin = chosen_place(self._settings)
+        self._choice.setText(self._choice_text(path, origin))
+        self._choice.setVisible(bool(path))
+        self._forget.setVisible(origin == "setting")
+
+    def _choice_text(self, path: str, origin: str) -> str:
+        if origin == "environment":
+            text = self.tr("The environment variable {1} names {0} as the engine. No other is used as long as it does.")
+        elif is_startable(path):
+            text = self.tr("In the options {0} is chosen as the engine. “Set up the engine” forgets this choice.")
+        else:
+            text = self.tr(
+                "In the options {0} is chosen as the engine, but there is no such program. “Set up the engine” forgets "
+                "this choice."
+            )
+        return text.format(path, VARIABLE)
+
+    def _forget_choice(self) -> None:
+        self._settings.engine_path = ""
+        self.look_again_asked.emit()
 
     def _where_text(self) -> str:
         if bundled_wheel():
@@ -101,7 +140,9 @@ class EnginePage(QWidget):
         self._maker.start()
 
     def _on_finished(self) -> None:
+        """The engine that was just made is the one that is meant, whatever was chosen before."""
         self._end()
+        self._settings.engine_path = ""
         self._step.setText(self.tr("The engine is ready."))
         self.engine_made.emit()
 

@@ -48,6 +48,11 @@ def find_engine(settings: Optional[Settings] = None) -> Optional[EngineCommand]:
     return None
 
 
+def chosen_place(settings: Settings) -> Tuple[str, str]:
+    """The path that is used before every other, and who named it ("setting", "environment"); "" where nobody did."""
+    return next(((path, origin) for path, origin, is_chosen in _candidates(settings) if is_chosen), ("", ""))
+
+
 def _candidates(settings: Settings) -> Iterator[Tuple[str, str, bool]]:
     if settings.engine_path:
         yield settings.engine_path, "setting", True
