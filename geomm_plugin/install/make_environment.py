@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from qgis.PyQt.QtCore import QObject, QProcess, QStandardPaths, pyqtSignal
 
 from .. import paths
 from ..client.environment import child_environment
 from .locate import program_in, python_in
+from .proxy import proxy_variables, without_password
 
 NEEDED = (3, 11)
-_PROBE = "import sys, venv, ensurepip; print(sys.version_info[0], sys.version_info[1])"
+_PROBE = (
+    "import sys; from importlib.util import find_spec; "
+    "print(*sys.version_info[:2], int(all(map(find_spec, ('venv', 'ensurepip')))))"
+)
+"""Debian and Ubuntu leave what an environment needs out of their Python, so it is asked for beside the version."""
 _NAMES = ("python3.13", "python3.12", "python3.11", "python3.14", "python3", "python", "py")
 OUTPUT_KEPT = 8000
 
@@ -54,6 +59,8 @@ class EnvironmentMaker(QObject):
         self._steps: List[Tuple[str, str, List[str]]] = []
         self._output = ""
         self._is_probing = False
+        self._bare_version = ""
+        self._proxy: Dict[str, str] = {}
 
     @property
     def output(self) -> str:
@@ -62,6 +69,8 @@ class EnvironmentMaker(QObject):
 
     def start(self) -> None:
         self._pythons = python_candidates()
+        self._bare_version = ""
+        self._proxy = proxy_variables(os.environ)
         self.step_changed.emit(self.tr("Looking for Python {0}.{1} or newer …").format(*NEEDED))
         self._probe_next()
 
@@ -73,13 +82,22 @@ class EnvironmentMaker(QObject):
 
     def _probe_next(self) -> None:
         if not self._pythons:
-            text = self.tr(
-                "No Python {0}.{1} or newer was found. Install it from python.org or your system's packages, then try again."
-            )
-            self.failed.emit(text.format(*NEEDED))
+            self.failed.emit(self._why_no_python())
             return
         self._is_probing = True
         self._run(self._pythons[0], ["-c", _PROBE])
+
+    def _why_no_python(self) -> str:
+        if self._bare_version:
+            text = self.tr(
+                "Python {0} is there, but its venv module is not. Install python3-venv (in a terminal: sudo apt install "
+                "python{0}-venv), then try again."
+            )
+            return text.format(self._bare_version)
+        text = self.tr(
+            "No Python {0}.{1} or newer was found. Install it from python.org or your system's packages, then try again."
+        )
+        return text.format(*NEEDED)
 
     def _install_with(self, python: str) -> None:
         place = paths.engine_dir()
@@ -106,7 +124,10 @@ class EnvironmentMaker(QObject):
     def _run(self, program: str, arguments: List[str]) -> None:
         self._output = ""
         process = QProcess(self)
-        process.setProcessEnvironment(child_environment(may_install=True))
+        environment = child_environment(may_install=True)
+        for name, value in self._proxy.items():
+            environment.insert(name, value)
+        process.setProcessEnvironment(environment)
         process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         process.readyRead.connect(self._read)
         process.finished.connect(self._on_finished)
@@ -116,7 +137,7 @@ class EnvironmentMaker(QObject):
 
     def _read(self) -> None:
         if self._process is not None:
-            text = bytes(self._process.readAll()).decode("utf-8", "replace")
+            text = without_password(bytes(self._process.readAll()).decode("utf-8", "replace"), self._proxy)
             self._output = (self._output + text)[-OUTPUT_KEPT:]
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             if lines and not self._is_probing:
@@ -147,10 +168,13 @@ class EnvironmentMaker(QObject):
             self.failed.emit(self.tr("Cancelled."))
             return
         python = self._pythons.pop(0)
-        words = self._output.split()
-        is_version = exit_code == 0 and len(words) >= 2 and words[-1].isdigit() and words[-2].isdigit()
-        if is_version and (int(words[-2]), int(words[-1])) >= NEEDED:
+        words = self._output.split()[-3:]
+        is_answer = exit_code == 0 and len(words) == 3 and all(word.isdigit() for word in words)
+        major, minor, has_venv = map(int, words) if is_answer else (0, 0, 0)
+        if (major, minor) >= NEEDED and has_venv:
             self._pythons = []
             self._install_with(python)
-        else:
-            self._probe_next()
+            return
+        if (major, minor) >= NEEDED:
+            self._bare_version = self._bare_version or f"{major}.{minor}"
+        self._probe_next()

@@ -5,10 +5,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from qgis.core import QgsNetworkAccessManager, QgsSettings
 
 from geomm_plugin import paths
 from geomm_plugin.install import locate, make_environment
 from geomm_plugin.install.make_environment import EnvironmentMaker
+from geomm_plugin.install.proxy import proxy_variables
+
+from .conftest import SYSTEM_PYTHON
 
 LONG_MS = 180_000
 
@@ -73,6 +77,66 @@ def test_without_a_python_it_says_where_to_get_one(places, qtbot, monkeypatch):
     monkeypatch.setattr(make_environment, "python_candidates", list)
     found, _steps = outcome(EnvironmentMaker(), qtbot)
     assert "python.org" in found
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_python_without_venv_is_named(places, qtbot, monkeypatch):
+    """As Debian's is: the version is right, ensurepip is not there."""
+    hide = "import sys; sys.modules['ensurepip'] = None; exec(sys.argv.pop(2))"
+    bare = script(places / "python3", f'#!/bin/sh\nexec {SYSTEM_PYTHON} -c "{hide}" "$@"\n')
+    monkeypatch.setattr(make_environment, "NEEDED", (3, 0))
+    monkeypatch.setattr(make_environment, "python_candidates", lambda: [bare, "/nowhere/python3"])
+    found, _steps = outcome(EnvironmentMaker(), qtbot)
+    assert "python3-venv" in found
+    assert "its venv module is not" in found
+
+
+@pytest.fixture
+def qgis_proxy(qgis_app, monkeypatch):
+    """``qgis_proxy(user, password, exceptions)``: QGIS goes through a proxy of this kind."""
+    network, settings = QgsNetworkAccessManager.instance(), QgsSettings()
+    for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
+        monkeypatch.delenv(name)
+
+    def use(user="", password="", exceptions=()):
+        values = {"Enabled": True, "Type": "HttpProxy", "Host": "proxy.corp", "Port": "3128"}
+        for name, value in {**values, "User": user, "Password": password}.items():
+            settings.setValue(f"proxy/proxy{name}", value)
+        settings.setValue("proxy/noProxyUrls", list(exceptions))
+        network.setupDefaultProxyAndCache()
+
+    yield use
+    settings.remove("proxy")
+    network.setupDefaultProxyAndCache()
+
+
+def test_qgis_proxy_reaches_the_installer_and_no_password_its_output(places, qtbot, monkeypatch, qgis_proxy):
+    qgis_proxy("me@corp", "s:cr/t", ["https://intranet.corp/pypi", "other.corp"])
+    kept = places / "seen"
+    installer = script(places / "python3", f"#!/bin/sh\nenv > '{kept}'\necho \"cannot use $HTTPS_PROXY\"\nexit 1\n")
+    monkeypatch.setattr(make_environment, "python_candidates", lambda: [installer])
+    maker = EnvironmentMaker()
+    outcome(maker, qtbot)
+    seen = dict(line.split("=", 1) for line in kept.read_text().splitlines() if "=" in line)
+    assert seen["HTTPS_PROXY"] == seen["HTTP_PROXY"] == "http://me%40corp:s:cr%2Ft@proxy.corp:3128"
+    assert {"intranet.corp", "other.corp"} <= set(seen["NO_PROXY"].split(","))
+    assert maker.output.strip() == "cannot use http://proxy.corp:3128"
+
+
+def test_a_proxy_of_the_environment_wins(qgis_proxy):
+    qgis_proxy()
+    assert proxy_variables({})["HTTPS_PROXY"] == "http://proxy.corp:3128"
+    assert proxy_variables({"https_proxy": "http://mine:1"}) == {}
+
+
+def test_what_qgis_reaches_directly_needs_no_proxy(qgis_proxy):
+    qgis_proxy(exceptions=["https://pypi.org", "http://pypi.org"])
+    assert proxy_variables({}) == {}
 
 
 def test_cancel_ends_it(places, qtbot):
