@@ -55,7 +55,7 @@ def test_it_is_the_formula() -> None:
     walk = graph / graph.sum(axis=1, keepdims=True)
     state = labels.astype(np.float64)
     for _ in range(10):
-        state = 0.5 * labels + 0.5 * walk @ state
+        state = 0.2 * labels + 0.8 * walk @ state
     np.testing.assert_allclose(propagate(labels, vectors, cells), state, atol=1e-5)
 
 
