@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +35,7 @@ from geomm_engine.grid import Chunk
 from geomm_engine.index.store import EmbeddingIndex
 from geomm_engine.pipeline import area as areas
 from geomm_engine.pipeline import mapping
-from geomm_engine.pipeline.embed import EmbedRun
+from geomm_engine.pipeline.embed import EmbedRun, tile_count
 from geomm_engine.pipeline.mapping import MARGIN, Region
 from geomm_engine.pipeline.prepare import prepare
 from geomm_engine.pipeline.words import word_remarks
@@ -164,6 +164,7 @@ def search(params: SearchParams) -> Job[SearchResult]:
     folder = Path(params.output_dir)
     with mapping.all_or_nothing(folder, [folder / name for name in _OUTPUTS]):
         embedded: EmbedResult | None = None
+        lacking: tuple[Note, ...] = ()
         if params.source is not None:
             prepared = prepare(params.source, params.model)
             query = query_of(prepared.folder, params)
@@ -176,7 +177,9 @@ def search(params: SearchParams) -> Job[SearchResult]:
         else:
             index, chunks, area = open_index(params.index_dir, params.area)
             query = query_of(model_for(index, params), params)
-        return (yield from _draw(params, folder, index, chunks, area, query, embedded))
+            lacking = _lacking(index, chunks, area)
+        result = yield from _draw(params, folder, index, chunks, area, query, embedded)
+        return replace(result, notes=(*lacking, *result.notes))
 
 
 def open_index(index_dir: str, area: Area) -> tuple[EmbeddingIndex, list[Chunk], Geometry | None]:
@@ -186,6 +189,21 @@ def open_index(index_dir: str, area: Area) -> tuple[EmbeddingIndex, list[Chunk],
     done = index.done()
     chunks = [chunk for chunk in areas.chunks_touching(index.grid, shape) if chunk in done]
     return index, chunks, shape
+
+
+def _lacking(index: EmbeddingIndex, chunks: list[Chunk], area: Geometry | None) -> tuple[Note, ...]:
+    """A remark where the index does not hold the whole area: what is missing from it can be no hit."""
+    done, total = (
+        sum(tile_count(index.grid, chunk) for chunk in part)
+        for part in (chunks, areas.chunks_touching(index.grid, area))
+    )
+    if done == total:
+        return ()
+    text = (
+        f"The index holds {done:,} of the {total:,} tiles there; the others were not searched. "
+        "“geomm embed” with the same raster and index completes it."
+    )
+    return (Note("index_incomplete", Level.AMBER, text, {"done": done, "total": total}),)
 
 
 def model_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:

@@ -9,7 +9,7 @@ import pyogrio
 import pytest
 import rasterio
 
-from geomm_engine.contract import Area, ErrorCode, ExportParams, SearchParams, SearchResult
+from geomm_engine.contract import Area, ErrorCode, ExportParams, Level, SearchParams, SearchResult
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 from geomm_engine.errors import EngineError, StoreError
 from geomm_engine.pipeline.search import export, search
@@ -176,6 +176,17 @@ def test_half_an_index_can_be_searched_for_what_it_holds(folder: Path, tiny_mode
     embedded(path, tiny_model, folder / "index", area=corner)
     result = searched(folder / "out", "forest", model=tiny_model, index_dir=str(folder / "index"), top_k=10_000)
     assert len(result.hits) == 16 * 16
+    note = next(note for note in result.notes if note.code == "index_incomplete")
+    assert note.level is Level.AMBER
+    assert note.facts == {"done": 256, "total": 625}
+    assert "geomm embed" in note.text
+    there = searched(folder / "there", "forest", model=tiny_model, index_dir=str(folder / "index"), area=corner)
+    assert "index_incomplete" not in {note.code for note in there.notes}
+
+
+def test_a_whole_index_is_not_called_incomplete(found: SearchResult, tiny_model: str, folder: Path) -> None:
+    result = searched(folder / "again", "lake", model=tiny_model, index_dir=found.index_dir)
+    assert "index_incomplete" not in {note.code for note in (*found.notes, *result.notes)}
 
 
 def test_cancelling_leaves_nothing_half_written(found: SearchResult, tiny_model: str, folder: Path) -> None:
