@@ -55,7 +55,7 @@ def _threshold(text: str) -> float:
 
 
 def _prior(args: argparse.Namespace) -> PlacePrior | None:
-    if args.prior is None and args.prior_strength is None:
+    if args.prior is None and args.prior_table is None and args.prior_strength is None:
         return None
     strength = 1.0 if args.prior_strength is None else args.prior_strength
     paths = [str(path.resolve()) if path else "" for path in (args.prior, args.prior_table)]

@@ -159,7 +159,7 @@ class Scorer:
             if self.is_smooth:
                 shares = propagate(shares, vectors, cells)
             if self.prior is not None:
-                shares = with_prior(shares, self.prior.at(grid, region)[data.present], self.prior.strength)
+                shares = with_prior(shares, self.prior.at(grid, region, data.present), self.prior.strength)
             rejects = reject_scores(vectors, self.prompts, self.reference_mean, self.text_mean)
             marks = [rejects, self.exemplars.familiarity(vectors)] if self.exemplars else [rejects]
             table[data.present] = np.column_stack([shares, *marks])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ from pyproj import CRS, Transformer
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from geomm_engine.contract import ErrorCode, Level, Note, PlacePrior
+from geomm_engine.contract import ErrorCode, Fact, Level, Note, PlacePrior
 from geomm_engine.encoders.card import ModelFolder
 from geomm_engine.encoders.location.tower import LocationTower, open_location_tower
 from geomm_engine.errors import EngineError, RasterError, WordsError
@@ -33,6 +34,7 @@ _KEPT = 0.8
 """How likely a class of an earlier map is to be there still, where no table says otherwise."""
 _UNKNOWN_VALUE = 255
 _STRONG = 2.0
+_NAMED = 8
 
 
 class _Source(Protocol):
@@ -41,21 +43,33 @@ class _Source(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class PriorField:
-    """A prior over the cells of a layer, and how much it counts; ``text`` says it to a person."""
+    """A prior over the cells of a layer, and how much it counts; ``text`` says it to a person, ``silence`` its lack of effect.
+
+    It remembers whether any cell that was asked for is known to it: a prior of other ground counts nowhere.
+    """
 
     strength: float
     text: str
     source: _Source
+    silence: str
+    remarks: tuple[Note, ...] = ()
+    is_heard: bool = False
 
-    def at(self, grid: TileGrid, region: Region) -> NDArray[np.float32]:
-        """(rows + 2·MARGIN, cols + 2·MARGIN, prompt) float32 for a region with its margin; NaN where nothing is known."""
-        return self.source.at(grid, region)
+    def at(self, grid: TileGrid, region: Region, present: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """(n, prompt) float32 for the present cells of a region with its margin; NaN where nothing is known."""
+        found = self.source.at(grid, region)[present]
+        self.is_heard |= bool(np.isfinite(found).all(axis=1).any())
+        return found
 
     def notes(self) -> tuple[Note, ...]:
+        """What is to be said of it, once the cells were asked for."""
+        facts: dict[str, Fact] = {"strength": self.strength}
+        if not self.is_heard:
+            return (*self.remarks, Note("place_prior_silent", Level.AMBER, self.silence, facts))
         level = Level.AMBER if self.strength > _STRONG else Level.GREEN
-        return (Note("place_prior", level, f"{self.text}.", {"strength": self.strength}),)
+        return (*self.remarks, Note("place_prior", level, f"{self.text}.", facts))
 
 
 def prior_field(
@@ -64,7 +78,7 @@ def prior_field(
     """The field that a request asks for; None where there is none to weigh in (also with λ = 0, whatever else is asked).
 
     Raises:
-        EngineError: λ is no number from 0.
+        EngineError: λ is no number from 0, or a table has no raster.
         RasterError: the raster cannot be read, or has no coordinates.
         WordsError: the table cannot be read, or names none of the classes.
         ModelError: no raster is given, and the model has no location tower.
@@ -80,24 +94,50 @@ def prior_field(
         )
     if prior.strength == 0:
         return None
+    if prior.table_path and not prior.raster_path:
+        raise EngineError(
+            ErrorCode.MESSAGE_INVALID,
+            f"The prior has a table, {prior.table_path}, but no raster whose categories it weighs.",
+            "Give the raster too (--prior RASTER), or leave the table out.",
+            path=prior.table_path,
+        )
     said = f"counts with the strength {prior.strength:g}"
     if not prior.raster_path:
         tower = open_location_tower(folder)
         if any(prompt.vectors.shape[1] != tower.dim for prompt in prompts):
             raise _unusable_table(folder.path, "its words and its places do not have the same space")
         text = f"How well each class fits the place, by {folder.card.name}, {said}"
-        return PriorField(prior.strength, text, _Affinity(tower, prompts, logit_scale))
+        silence = "The prior changes nothing: no tile of the area has a place on Earth."
+        return PriorField(prior.strength, text, _Affinity(tower, prompts, logit_scale), silence)
     raster = Path(prior.raster_path)
     _check_raster(raster)
     table = Path(prior.table_path) if prior.table_path else raster.with_name("summary.json")
     rows = _read_table(table) if prior.table_path else _read_summary(table)
     known = PriorTable.of(rows, prompts)
+    names = sorted({name for row in rows.values() for name in row})
     if not len(known.values):
-        names = sorted({name for row in rows.values() for name in row})
-        raise _unusable_table(
-            table, f"it says nothing of the classes asked for; it knows {', '.join(names[:8]) or 'none'}"
-        )
-    return PriorField(prior.strength, f"What {raster.name} makes likely {said}", _Categories(raster, known))
+        raise _unusable_table(table, f"it says nothing of the classes asked for; it knows {_some(names) or 'none'}")
+    categories = _some([f"{value:g}" for value in known.values])
+    silence = (
+        f"The prior changes nothing: at no tile of the area does {raster.name} hold a category that its table lists "
+        f"({categories}). Check that it shows this place, and its categories."
+    )
+    text = f"What {raster.name} makes likely {said}"
+    return PriorField(prior.strength, text, _Categories(raster, known), silence, _unasked(raster, names, prompts))
+
+
+def _unasked(raster: Path, names: Sequence[str], prompts: Sequence[Prompt]) -> tuple[Note, ...]:
+    """A remark on what the prior weighs and nobody asked for: perhaps a class under another name."""
+    asked = {prompt.name.casefold() for prompt in prompts if not prompt.is_negative}
+    unasked = [name for name in names if name not in asked]
+    if not unasked:
+        return ()
+    text = f"The prior {raster.name} also weighs {_some(unasked)}; no class of such a name is asked for, so it has no effect."
+    return (Note("place_prior_unasked", Level.AMBER, text, {"names": ", ".join(unasked)}),)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
 
 
 @dataclass(frozen=True)
@@ -182,6 +222,8 @@ def _read_table(path: Path) -> dict[float, dict[str, float]]:
     if not rows or len(rows[0]) < 2 or rows[0][0].strip().casefold() != "value":
         raise _unusable_table(path, "its first line is not “value” and the names of classes")
     names = [name.strip().casefold() for name in rows[0][1:]]
+    if len(set(names)) < len(names):
+        raise _unusable_table(path, "its first line names a class twice")
     found: dict[float, dict[str, float]] = {}
     for number, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
@@ -192,6 +234,8 @@ def _read_table(path: Path) -> dict[float, dict[str, float]]:
             raise _unusable_table(path, f"line {number} holds what is no number") from problem
         if len(weights) != len(names) or not all(math.isfinite(item) and item >= 0 for item in weights):
             raise _unusable_table(path, f"line {number} needs {len(names)} weights from 0 upwards behind its value")
+        if not math.isfinite(value) or value in found:
+            raise _unusable_table(path, f"line {number} {'repeats' if value in found else 'has'} the value {value:g}")
         found[value] = dict(zip(names, weights, strict=True))
     return found
 

@@ -219,6 +219,15 @@ def test_refusals_name_cause_and_cure(landscape: Path, tiny_model: str, folder: 
     assert not output.exists()
 
 
+def test_a_table_of_a_prior_needs_its_raster(landscape: Path, tiny_model: str, folder: Path, capsys: Capture) -> None:
+    table = folder / "table é.csv"
+    table.write_text("value,forest,water\n1,0.9,0.1\n", encoding="utf-8")
+    arguments = ("--classes", "forest,water", "--output", folder / "out", "--model", tiny_model)
+    error = refused(capsys, "classify", landscape, *arguments, "--prior-table", table)
+    assert "--prior RASTER" in error["cure"]
+    assert not (folder / "out").exists()
+
+
 def test_a_damaged_raster_has_a_map_all_the_same(tiny_model: str, folder: Path, capsys: Capture) -> None:
     path = write_damaged(folder / "abîmé.tif", side=512)
     result = asked(

@@ -88,6 +88,32 @@ def test_an_earlier_map_is_a_prior_by_itself(landscape: Path, tiny_model: str, f
     assert again.mean_confidence > earlier.mean_confidence
 
 
+def test_a_prior_that_does_nothing_says_so(landscape: Path, tiny_model: str, folder: Path, categories: Path) -> None:
+    """Where it holds no category of the table, as one of other ground or other numbers does."""
+    plain = classified(landscape, tiny_model, folder / "plain")
+    table = categories.with_name("table é.csv")
+    table.write_text(TABLE.replace("\n1,", "\n11,").replace("\n2,", "\n12,"), encoding="utf-8")
+    result = classified(landscape, tiny_model, folder / "out", prior=prior(categories, 1.0))
+    np.testing.assert_array_equal(drawn(result.class_path), drawn(plain.class_path))
+    notes = {note.code: note for note in result.notes}
+    assert "place_prior" not in notes
+    assert notes["place_prior_silent"].level is Level.AMBER
+    assert "11, 12" in notes["place_prior_silent"].text
+
+
+def test_columns_of_no_class_are_named(landscape: Path, tiny_model: str, folder: Path, categories: Path) -> None:
+    table = categories.with_name("table é.csv")
+    table.write_text("value,Forest,lake,town\n1,0.98,0.01,0.01\n2,0.01,0.01,0.98\n", encoding="utf-8")
+    result = classified(landscape, tiny_model, folder / "out", prior=prior(categories, 1.0))
+    notes = {note.code: note for note in result.notes}
+    assert notes["place_prior_unasked"].facts["names"] == "lake"
+    assert notes["place_prior_unasked"].level is Level.AMBER
+    assert "place_prior" in notes
+    table.write_text(TABLE, encoding="utf-8")
+    told = classified(landscape, tiny_model, folder / "told", prior=prior(categories, 1.0))
+    assert {note.code for note in told.notes} & {"place_prior", "place_prior_unasked"} == {"place_prior"}
+
+
 def refused(landscape: Path, tiny_model: str, folder: Path, told: PlacePrior) -> EngineError:
     with pytest.raises(EngineError) as refusal:
         classified(landscape, tiny_model, folder / "refused", prior=told)
@@ -106,7 +132,8 @@ def test_what_cannot_be_a_prior_is_refused(landscape: Path, tiny_model: str, fol
     for text, said in (
         ("", "first line"), ("forest,water\n1,2\n", "first line"), ("value,forest\n1,many\n", "line 2"),
         ("value,forest\n1,-2\n", "line 2"), ("value,forest,water\n1,1\n", "line 2"),
-        ("value,desert,ice\n1,1,2\n", "desert, ice"),
+        ("value,desert,ice\n1,1,2\n", "desert, ice"), ("value,forest\n1,1\n2,1\n1,0\n", "line 4 repeats the value 1"),
+        ("value,forest\nnan,1\n", "line 2 has the value nan"), ("value,forest,Forest\n1,1,0\n", "twice"),
     ):  # fmt: skip
         table.write_text(text, encoding="utf-8")
         assert said in refused(landscape, tiny_model, folder, PlacePrior(1.0, str(categories), str(table))).text
@@ -116,6 +143,8 @@ def test_what_cannot_be_a_prior_is_refused(landscape: Path, tiny_model: str, fol
     assert refused(landscape, tiny_model, folder, PlacePrior(1.0, str(nowhere), str(table))).code == (
         ErrorCode.RASTER_NO_GEOREFERENCE
     )
+    no_raster = refused(landscape, tiny_model, folder, PlacePrior(1.0, "", str(table)))
+    assert (no_raster.code, "no raster" in no_raster.text) == (ErrorCode.MESSAGE_INVALID, True)
     without = refused(landscape, tiny_model, folder, PlacePrior(1.0))
     assert (without.code, "location tower" in without.text) == (ErrorCode.MODEL_INVALID, True)
 
