@@ -23,37 +23,51 @@ _CURVE_POINTS = 32
 
 
 def read_area(path: Path) -> Area:
-    """All polygons of a vector file (GeoPackage, GeoJSON, Shapefile, …) as one area in the file's CRS.
+    """All polygons of a vector file (GeoPackage, GeoJSON, Shapefile, …), of all its layers, as one area in the first one's CRS.
 
     Raises:
-        AreaError: the file cannot be read, or holds no polygon.
+        AreaError: the file cannot be read, holds no polygon, or does not say where its polygons lie.
     """
     try:
-        meta, _, geometries, _ = pyogrio.raw.read(path, columns=[])
-    except (DataSourceError, OSError, ValueError) as problem:
+        layers = [_read_layer(path, at) for at in range(len(pyogrio.list_layers(path)))]
+    except (DataSourceError, OSError, ValueError, shapely.errors.ShapelyError) as problem:
         raise AreaError(
             ErrorCode.AREA_INVALID,
             f"The area file {path} cannot be read: {problem}.",
             "Give a GeoPackage, GeoJSON or Shapefile with polygons.",
             path=str(path),
         ) from problem
-    shapes = shapely.from_wkb(geometries) if geometries is not None else []
-    polygons = [shape for shape in shapes if shape is not None and shape.geom_type in ("Polygon", "MultiPolygon")]
-    if not polygons:
+    layers = [layer for layer in layers if len(layer[0])]
+    if not layers:
         raise AreaError(
             ErrorCode.AREA_INVALID,
             f"The area file {path} holds no polygon.",
             "Give a file with polygons.",
             path=str(path),
         )
-    if not meta["crs"]:
+    if not all(crs for _, crs in layers):
         raise AreaError(
             ErrorCode.AREA_INVALID,
             f"The area file {path} does not say in which CRS it is.",
             "Assign its CRS (for a Shapefile: the .prj file beside it), or save it as GeoPackage.",
             path=str(path),
         )
-    return Area(shapely.to_wkt(shapely.union_all(shapely.make_valid(polygons)), rounding_precision=-1), meta["crs"])
+    first = layers[0][1]
+    areas = [Area(_wkt(shapely.union_all(shapely.make_valid(polygons))), crs) for polygons, crs in layers]
+    return Area(_wkt(shapely.union_all([to_crs(area, CRS.from_user_input(first)) for area in areas])), first)
+
+
+def _read_layer(path: Path, layer: int) -> tuple[NDArray[np.object_], str]:
+    """The polygons of one layer, those inside collections too, and its CRS ("" unknown)."""
+    meta, _, geometries, _ = pyogrio.raw.read(path, layer=layer, columns=[])
+    shapes = np.array([] if geometries is None else shapely.from_wkb(geometries), dtype=object)
+    while (shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+        shapes = shapely.get_parts(shapes)
+    return shapes[shapely.get_dimensions(shapes) == 2], meta["crs"] or ""
+
+
+def _wkt(shape: Geometry) -> str:
+    return str(shapely.to_wkt(shape, rounding_precision=-1))
 
 
 def to_grid(area: Area, grid: TileGrid) -> Geometry | None:

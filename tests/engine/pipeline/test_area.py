@@ -83,6 +83,37 @@ def test_an_area_from_a_file(folder: Path, suffix: str) -> None:
     assert CRS.from_user_input(area.crs).to_epsg() == 4326
 
 
+@pytest.mark.filterwarnings("error")
+def test_every_layer_with_polygons_counts(folder: Path) -> None:
+    """Points first, then polygons in one CRS and in another; a table of styles has no geometry at all."""
+    path = folder / "zones é.gpkg"
+    layers = (("sites", shapely.Point(14, 45), 4326), ("west", shapely.box(14.5, 45, 14.6, 45.1), 4326),
+              ("east", shapely.box(500_000, 4_990_000, 510_000, 5_000_000), 32633))  # fmt: skip
+    for name, shape, epsg in layers:
+        wkb = np.array(shapely.to_wkb([shape]))
+        pyogrio.raw.write(path, wkb, [], [], layer=name, geometry_type=shape.geom_type, crs=f"EPSG:{epsg}", append=True)
+    pyogrio.raw.write(path, None, [np.array(["a"])], ["name"], layer="layer_styles", append=True)
+    area = areas.read_area(path)
+    assert CRS.from_user_input(area.crs).to_epsg() == 4326
+    found = areas.to_crs(area, CRS.from_epsg(32633))
+    parts = sorted(shapely.get_parts(found), key=lambda part: part.bounds[0])
+    assert len(parts) == 2
+    assert shapely.symmetric_difference(parts[1], layers[2][1]).area < 1e-4 * layers[2][1].area
+
+
+def test_polygons_in_collections_count(folder: Path) -> None:
+    """Also beside lines, and in a collection of a collection."""
+    inner = shapely.GeometryCollection([shapely.box(2, 0, 3, 1), shapely.LineString([(0, 0), (9, 9)])])
+    outer = shapely.GeometryCollection([inner, shapely.MultiPolygon([shapely.box(4, 0, 5, 1)])])
+    path = folder / "collections.geojson"
+    shapes = shapely.box(0, 0, 1, 1), outer
+    features = [
+        {"type": "Feature", "properties": {}, "geometry": json.loads(shapely.to_geojson(item))} for item in shapes
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    assert shapely.from_wkt(areas.read_area(path).wkt).area == pytest.approx(3)
+
+
 def no_polygon(folder: Path) -> Path:
     return vector_file(folder / "points.gpkg", shapely.Point(0, 0))
 
