@@ -17,9 +17,10 @@ from shapely import Geometry
 
 from geomm_engine.contract import Area, ErrorCode
 from geomm_engine.errors import AreaError
-from geomm_engine.grid import Chunk, PixelGrid, TileGrid
+from geomm_engine.grid import Bounds, Chunk, PixelGrid, TileGrid, overlaps
 
 _CURVE_POINTS = 32
+_TURN = 360.0
 
 
 def read_area(path: Path) -> Area:
@@ -82,12 +83,17 @@ def to_grid(area: Area, grid: TileGrid) -> Geometry | None:
 def to_pixels(area: Area, pixels: PixelGrid) -> Geometry | None:
     """The area in the CRS of a grid of pixels, None for the whole raster.
 
+    In degrees 181° east and 179° west are one place: the area is taken where the raster is.
+
     Raises:
         AreaError: as :func:`to_grid`.
     """
     if not area.wkt:
         return None
-    shape = to_crs(area, CRS.from_wkt(pixels.crs_wkt))
+    crs = CRS.from_wkt(pixels.crs_wkt)
+    shape = to_crs(area, crs)
+    if crs.is_geographic:
+        shape = _turned_to(shape, pixels.bounds_xyxy)
     if shape.is_empty or shape.area == 0 or not shapely.box(*pixels.bounds_xyxy).intersects(shape):
         raise AreaError(
             ErrorCode.AREA_OUTSIDE,
@@ -95,6 +101,27 @@ def to_pixels(area: Area, pixels: PixelGrid) -> Geometry | None:
             "Choose an area inside the layer, and check that the CRS of both is right.",
         )
     return shape
+
+
+def _turned_to(shape: Geometry, bounds: Bounds) -> Geometry:
+    """A shape in degrees; where it lies in a box only after a full turn east or west, the parts that do."""
+    parts = shapely.get_parts([shape, _turned(shape, -_TURN), _turned(shape, _TURN)])
+    there = [overlaps(part.bounds, bounds) for part in parts]
+    own = shapely.get_num_geometries(shape)
+    return shapely.union_all(parts[there]) if any(there[own:]) else shape
+
+
+def _turned(shape: Geometry, degrees: float) -> Geometry:
+    return shapely.transform(shape, lambda points: points + np.array([degrees, 0.0]))
+
+
+def _on_the_map(shape: Geometry) -> Geometry:
+    """A shape in degrees, cut at the date line and brought between 180° west and 180° east where it runs past them."""
+    west, south, east, north = shape.bounds
+    if west >= -_TURN / 2 and east <= _TURN / 2:
+        return shape
+    world = shapely.box(-_TURN / 2, south, _TURN / 2, north)
+    return shapely.union_all([_turned(shape, turn).intersection(world) for turn in (-_TURN, 0.0, _TURN)])
 
 
 def to_crs(area: Area, crs: CRS) -> Geometry:
@@ -117,6 +144,8 @@ def to_crs(area: Area, crs: CRS) -> Geometry:
 def _moved(shape: Geometry, own: CRS, wanted: CRS) -> Geometry:
     if own == wanted:
         return shape
+    if own.is_geographic and not wanted.is_geographic:
+        shape = _on_the_map(shape)
     length = shapely.length(shape)
     dense = shapely.segmentize(shape, length / _CURVE_POINTS) if length > 0 else shape
     transformer = Transformer.from_crs(own, wanted, always_xy=True)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +22,18 @@ from numpy.typing import DTypeLike
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from shapely import Geometry
 
 from geomm_engine import __version__
 from geomm_engine.contract import ChipsParams, ChipsResult, ErrorCode, Level, Note, RasterSource, encode
 from geomm_engine.errors import AreaError, EngineError, OutputError, RasterError, writing
-from geomm_engine.grid import Bounds, PixelGrid, TileGrid
+from geomm_engine.grid import Bounds, PixelGrid, overlaps
 from geomm_engine.pipeline import area as areas
 from geomm_engine.pipeline import mapping
 from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.raster.ground import GroundScale
 from geomm_engine.raster.source import Stack, describe
-from geomm_engine.raster.tile_matrix import TileMatrix, bounds_over, utm_matrix, web_matrix, web_zoom
+from geomm_engine.raster.tile_matrix import TileMatrix, boxes_over, utm_matrix, web_matrix, web_zoom
 from geomm_engine.raster.warped import Pixels, WarpedStack
 from geomm_engine.writers.cog import GDAL_FAILURES
 from geomm_engine.writers.draft import Draft, explained, publish_with
@@ -68,7 +70,11 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which tiles are to be cut from which rasters."""
+    """Which tiles are to be cut from which rasters.
+
+    ``columns``, ``rows`` and ``grid`` hold all tiles; ``gsd_m`` is the ground pixel in the middle of the rasters, whatever
+    the area, so that a chip is cut the same way in every run.
+    """
 
     sensors: tuple[Sensor, ...]
     matrix: TileMatrix
@@ -76,6 +82,7 @@ class Plan:
     rows: range
     grid: PixelGrid
     tiles: tuple[tuple[int, int], ...]
+    gsd_m: float
     notes: tuple[Note, ...]
 
 
@@ -136,40 +143,76 @@ def make_plan(params: ChipsParams) -> Plan:
     """Look at the rasters and decide the tiles; reads no pixel but what :func:`describe` reads.
 
     Raises:
-        EngineError: a raster cannot be read rightly, the rasters share no ground, or a setting makes no sense.
+        EngineError: a raster cannot be read rightly, the rasters share no ground or none of the area, or a setting makes no
+            sense.
     """
     _check(params)
     sensors = tuple(_sensors(params))
     finest = min(sensors, key=lambda sensor: sensor.gsd_m)
     matrix = _matrix(params, finest)
-    boxes = [_box(sensor, matrix) for sensor in sensors]
-    lowest, highest = (max, min) if params.is_complete else (min, max)
-    shared = (
-        lowest(box[0] for box in boxes), lowest(box[1] for box in boxes),
-        highest(box[2] for box in boxes), highest(box[3] for box in boxes),
-    )  # fmt: skip
-    if shared[0] >= shared[2] or shared[1] >= shared[3]:
+    boxes = [_boxes(sensor, matrix) for sensor in sensors]
+    places = tuple(_common(*boxes)) if params.is_complete else tuple(box for own in boxes for box in own)
+    if not places:
         raise RasterError(
             ErrorCode.RASTER_MISMATCH,
             f"The {len(sensors)} rasters share no ground.",
             "Give rasters of the same place, or check their CRS; to keep chips of any of them, leave out that all must be there.",
         )
-    columns, rows = matrix.tiles_over(shared)
-    if not columns or not rows:
+    whole = _hull(_spans(places, matrix))
+    if whole is None:
         raise RasterError(
             ErrorCode.RASTER_NOT_ON_EARTH,
             "The rasters lie outside the tile matrix (web mercator ends at 85.05° north and south).",
             "Use the “utm” matrix.",
         )
-    if len(columns) * len(rows) > MOST_TILES:
+    shape = areas.to_pixels(params.area, matrix.grid(*whole))
+    spans = _spans(places if shape is None else _common(places, (shape.bounds,)), matrix)
+    columns, rows = _hull(spans) or (range(0), range(0))
+    most = min(len(columns) * len(rows), sum(len(own[0]) * len(own[1]) for own in spans))
+    if most > MOST_TILES:
         raise AreaError(
             ErrorCode.AREA_INVALID,
-            f"That would be {len(columns) * len(rows):,} chips.",
+            f"That would be {most:,} chips.",
             f"Choose a coarser level or a smaller area; {MOST_TILES:,} are the most.",
         )
+    tiles = _tiles(spans, matrix, shape)
+    if not tiles:
+        raise AreaError(
+            ErrorCode.AREA_OUTSIDE,
+            "The area does not touch the ground that the rasters show.",
+            "Choose an area inside the rasters, and check that the CRS of all is right.",
+        )
+    gsd_m = matrix.ground_px_m(whole[1][len(whole[1]) // 2])
     grid = matrix.grid(columns, rows)
-    tiles = _tiles(params, matrix, columns, rows, grid)
-    return Plan(sensors, matrix, columns, rows, grid, tiles, tuple(_notes(sensors, matrix, rows)))
+    return Plan(sensors, matrix, columns, rows, grid, tiles, gsd_m, tuple(_notes(sensors, matrix, gsd_m)))
+
+
+def _common(*groups: Sequence[Bounds]) -> list[Bounds]:
+    """The boxes of ground that every one of some groups of boxes has."""
+    found, *others = (list(group) for group in groups)
+    for group in others:
+        found = [
+            (max(own[0], box[0]), max(own[1], box[1]), min(own[2], box[2]), min(own[3], box[3]))
+            for own in found
+            for box in group
+            if overlaps(own, box)
+        ]
+    return found
+
+
+def _spans(boxes: Sequence[Bounds], matrix: TileMatrix) -> list[tuple[range, range]]:
+    """Columns and rows of the tiles over each box that the matrix shows."""
+    return [span for span in (matrix.tiles_over(box) for box in boxes) if span[0] and span[1]]
+
+
+def _hull(spans: Sequence[tuple[range, range]]) -> tuple[range, range] | None:
+    """The columns and rows that hold all spans, None where there is none."""
+    if not spans:
+        return None
+    columns, rows = (
+        range(min(part.start for part in parts), max(part.stop for part in parts)) for parts in zip(*spans, strict=True)
+    )
+    return columns, rows
 
 
 def _check(params: ChipsParams) -> None:
@@ -232,33 +275,32 @@ def _matrix(params: ChipsParams, finest: Sensor) -> TileMatrix:
     return web_matrix(zoom, params.tile_px)
 
 
-def _box(sensor: Sensor, matrix: TileMatrix) -> Bounds:
+def _boxes(sensor: Sensor, matrix: TileMatrix) -> tuple[Bounds, ...]:
+    """What a raster covers of the matrix."""
     try:
-        box = bounds_over(sensor.stack.grid.crs_wkt, sensor.stack.grid.bounds_xyxy, matrix)
+        boxes = boxes_over(sensor.stack.grid.crs_wkt, sensor.stack.grid.bounds_xyxy, matrix)
     except ProjError:
-        box = (math.nan,) * 4
-    if not all(math.isfinite(value) for value in box):
+        boxes = ((math.nan,) * 4,)
+    if not all(math.isfinite(value) for box in boxes for value in box):
         raise RasterError(
             ErrorCode.RASTER_NOT_ON_EARTH,
             f"{sensor.name} reaches beyond what the tile matrix can show.",
             "Use the “utm” matrix, or cut the raster.",
         )
-    return box
+    return boxes
 
 
 def _tiles(
-    params: ChipsParams, matrix: TileMatrix, columns: range, rows: range, grid: PixelGrid
+    spans: Sequence[tuple[range, range]], matrix: TileMatrix, shape: Geometry | None
 ) -> tuple[tuple[int, int], ...]:
-    """Columns and rows of the tiles that the area touches, in reading order."""
-    tiles = [(column, row) for row in rows for column in columns]
-    side = matrix.tile_px
-    shape = areas.to_grid(params.area, TileGrid(grid, (side, side), side, (matrix.pixel, matrix.pixel)))
-    inside = areas.cells_inside(shape, np.array([matrix.bounds(*tile) for tile in tiles]))
+    """Columns and rows of the tiles of these spans that the area touches, in reading order."""
+    places = sorted({(row, column) for columns, rows in spans for row in rows for column in columns})
+    tiles = [(column, row) for row, column in places]
+    inside = areas.cells_inside(shape, np.array([matrix.bounds(*tile) for tile in tiles]).reshape(-1, 4))
     return tuple(tile for tile, is_in in zip(tiles, inside, strict=True) if is_in)
 
 
-def _notes(sensors: tuple[Sensor, ...], matrix: TileMatrix, rows: range) -> list[Note]:
-    gsd_m = matrix.ground_px_m(rows[len(rows) // 2])
+def _notes(sensors: tuple[Sensor, ...], matrix: TileMatrix, gsd_m: float) -> list[Note]:
     notes = [
         Note(
             "chip_scale",
@@ -303,8 +345,7 @@ def _claim(folder: Path, params: ChipsParams, plan: Plan) -> None:
 
 
 def _reader(stack: ExitStack, plan: Plan, sensor: Sensor, params: ChipsParams) -> WarpedStack:
-    gsd_m = plan.matrix.ground_px_m(plan.rows[len(plan.rows) // 2])
-    reader = WarpedStack(sensor.stack, plan.grid, sensor.method(gsd_m, params.resampling))
+    reader = WarpedStack(sensor.stack, plan.grid, sensor.method(plan.gsd_m, params.resampling))
     stack.callback(reader.close)
     return reader
 

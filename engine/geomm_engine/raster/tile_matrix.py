@@ -22,6 +22,7 @@ MOST_ZOOM = 24
 LARGEST_LATITUDE = 85.05112878
 _UTM_NORTHING_M = 10_000_000.0
 _EDGE_POINTS = 21
+_LEAST_SPAN_DEG = 1e-9
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,27 @@ def latitude_of(y: float) -> float:
     return math.atan(math.sinh(y / RADIUS_M))
 
 
-def bounds_over(crs_wkt: str, bounds: Bounds, matrix: TileMatrix) -> Bounds:
-    """A box of a raster's CRS as a box of the matrix's that holds all of it; the web's ends at 85.05° north and south.
+def boxes_over(crs_wkt: str, bounds: Bounds, matrix: TileMatrix) -> tuple[Bounds, ...]:
+    """A box of a raster's CRS as boxes of the matrix's that hold all of it; the web's end at 85.05° north and south.
 
-    A box over the date line becomes one round the world. Values are infinite where the matrix cannot show the box.
+    One box, or two where it crosses the date line, as one in degrees does that runs past 180°. Values are infinite where
+    the matrix cannot show the box.
     """
     if not matrix.is_web:
-        return _moved(crs_wkt, matrix.crs, bounds)
+        return (_moved(crs_wkt, matrix.crs, bounds),)
     west, south, east, north = _moved(crs_wkt, "EPSG:4326", bounds)
+    if not all(math.isfinite(value) for value in (west, south, east, north)):
+        return ((west, south, east, north),)
     if west > east:
-        west, east = -180.0, 180.0
+        east += 360.0
     south, north = max(south, -LARGEST_LATITUDE), min(north, LARGEST_LATITUDE)
-    x = [math.radians(value) * RADIUS_M for value in (west, east)]
-    y = [
-        math.asinh(math.tan(math.radians(value))) * RADIUS_M if abs(value) < 90 else math.inf
-        for value in (south, north)
-    ]
-    return x[0], y[0], x[1], y[1]
+    y = [math.asinh(math.tan(math.radians(value))) * RADIUS_M for value in (south, north)]
+    spans = [(max(west + turn, -180.0), min(east + turn, 180.0)) for turn in (0.0, -360.0, 360.0)]
+    return tuple(
+        (math.radians(first) * RADIUS_M, y[0], math.radians(last) * RADIUS_M, y[1])
+        for first, last in spans
+        if last - first > _LEAST_SPAN_DEG
+    )
 
 
 def _moved(crs_wkt: str, wanted: str, bounds: Bounds) -> Bounds:

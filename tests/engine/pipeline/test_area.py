@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,43 @@ def test_a_bow_tie_is_mended() -> None:
         Area("POLYGON ((500000 5000000, 501000 4999000, 501000 5000000, 500000 4999000, 500000 5000000))"), GRID
     )
     assert found.area == pytest.approx(500_000)
+
+
+def past_180(west: float, east: float) -> TileGrid:
+    """Degrees from 17° south."""
+    pixels = PixelGrid(
+        CRS.from_epsg(4326).to_wkt(), Affine(1e-4, 0, west, 0, -1e-4, -17.0), (300, round((east - west) * 1e4))
+    )
+    return TileGrid(pixels, (16, 16), 32, (10, 10))
+
+
+@pytest.mark.parametrize(
+    ("grid", "wanted"),
+    [
+        (past_180(179.975, 180.026), (180.001, -17.02, 180.02, -17.005)),
+        (past_180(-180.025, -179.974), (-179.999, -17.02, -179.98, -17.005)),
+    ],
+)
+def test_an_area_beyond_the_date_line_is_where_the_raster_is(grid: TileGrid, wanted: tuple[float, ...]) -> None:
+    for turn in (-360.0, 0.0, 360.0):
+        west, south, east, north = wanted
+        found = areas.to_grid(Area(box(west + turn, south, east + turn, north), "EPSG:4326"), grid)
+        assert found.bounds == pytest.approx(wanted)
+
+
+def test_both_sides_of_the_date_line_are_one_area() -> None:
+    sides = shapely.union_all([shapely.box(179.98, -17.02, 180, -17.01), shapely.box(-180, -17.02, -179.99, -17.01)])
+    found = areas.to_grid(Area(shapely.to_wkt(sides), "EPSG:4326"), past_180(179.975, 180.026))
+    assert found.bounds == pytest.approx((179.98, -17.02, 180.01, -17.01))
+    assert found.area == pytest.approx(0.03 * 0.01)
+    with pytest.raises(AreaError):
+        areas.to_grid(Area(box(-179.9, -17.02, -179.8, -17.01), "EPSG:4326"), past_180(179.975, 180.026))
+
+
+def test_an_area_past_180_does_not_go_round_the_world() -> None:
+    found = areas.to_crs(Area(box(179.98, -17.02, 180.02, -17.01), "EPSG:4326"), CRS.from_epsg(3857))
+    move = Transformer.from_crs(4326, 3857, always_xy=True).transform
+    assert found.area == pytest.approx(math.prod(np.subtract(move(0.04, -17.01), move(0, -17.02))), rel=1e-6)
 
 
 def test_no_area_is_the_whole_raster() -> None:

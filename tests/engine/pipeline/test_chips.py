@@ -207,6 +207,54 @@ def test_area_limits_the_chips(folder: Path) -> None:
     assert 0 < some.chips < all_of.chips
 
 
+def test_an_area_makes_a_large_raster_feasible(folder: Path) -> None:
+    """Many millions of chips over the raster, a few dozen over the area; they are those that the whole would have."""
+    source = raster(folder / "a.tif", np.ones((1, 2000, 2000), np.uint8))
+    corner = shapely.box(ORIGIN[0] + 10_000, ORIGIN[1] - 10_010, ORIGIN[0] + 10_010, ORIGIN[1] - 10_000)
+    told = replace(params(folder, source, zoom=24, tile_px=16), area=Area(shapely.to_wkt(corner), UTM))
+    result = run(chips(told))
+    assert 10 < result.chips < 400
+    to_utm = Transformer.from_crs("EPSG:3857", UTM, always_xy=True)
+    for row in index(result):
+        assert shapely.Point(to_utm.transform(*row["geometry"].centroid.coords[0])).distance(corner) < 3
+    beside = shapely.box(ORIGIN[0] - 10, ORIGIN[1], ORIGIN[0] - 5, ORIGIN[1] + 5)
+    with pytest.raises(EngineError, match="does not touch"):
+        run(chips(replace(told, output_dir=str(folder / "none"), area=Area(shapely.to_wkt(beside), UTM))))
+
+
+def past_the_date_line(path: Path) -> RasterSource:
+    """Degrees from 179.975 to 180.026: each pixel holds its own longitude."""
+    longitude = np.broadcast_to(179.975 + (np.arange(510) + 0.5) * 1e-4, (300, 510))
+    return raster(path, longitude[None].copy(), pixel_m=1e-4, origin=(179.975, -17.0), crs="EPSG:4326")
+
+
+def test_both_sides_of_the_date_line_are_cut(folder: Path) -> None:
+    source = past_the_date_line(folder / "fidji.tif")
+    result = run(chips(params(folder, source, tile_px=256, min_valid_share=0.01)))
+    last = 2**result.zoom - 1
+    assert {row["x"] for row in index(result)} == {last - 1, last, 0, 1}
+    assert result.empty == 0
+    to_degrees = Transformer.from_crs("EPSG:3857", "EPSG:4326", always_xy=True)
+    for row in index(result):
+        with rasterio.open(Path(result.index_path).parent / row["path"]) as chip:
+            rows_px, columns_px = np.nonzero(chip.dataset_mask())
+            longitude, _ = to_degrees.transform(*(chip.transform @ (columns_px + 0.5, rows_px + 0.5)))
+            assert chip.read(1)[rows_px, columns_px] == pytest.approx(longitude % 360, abs=1.1e-4)
+    east = Area(shapely.to_wkt(shapely.box(-179.999, -17.02, -179.99, -17.005)), "EPSG:4326")
+    told = replace(params(folder, source, tile_px=256, min_valid_share=0.01), output_dir=str(folder / "e"), area=east)
+    assert {row["x"] for row in index(run(chips(told)))} == {0}
+
+
+def test_utm_chips_of_degrees_past_180_are_whole(folder: Path) -> None:
+    source = past_the_date_line(folder / "fidji.tif")
+    result = run(chips(params(folder, source, matrix="utm", min_valid_share=0.99)))
+    to_degrees = Transformer.from_crs(f"EPSG:{index(result)[0]['level']}", "EPSG:4326", always_xy=True)
+    west, east = (to_degrees.transform(*shapely.union_all([row["geometry"] for row in index(result)]).bounds[at:at + 2])[0]
+                  for at in (0, 2))  # fmt: skip
+    assert west % 360 < 179.99
+    assert east % 360 > 180.01
+
+
 def test_places_of_any_raster_on_request(folder: Path) -> None:
     one = raster(folder / "one.tif", ramp())
     other = raster(folder / "other.tif", ramp(), origin=(ORIGIN[0] + 1500, ORIGIN[1]))

@@ -7,7 +7,7 @@ import math
 import pytest
 from pyproj import CRS
 
-from geomm_engine.raster.tile_matrix import HALF_WORLD_M, bounds_over, latitude_of, utm_matrix, web_matrix, web_zoom
+from geomm_engine.raster.tile_matrix import HALF_WORLD_M, boxes_over, latitude_of, utm_matrix, web_matrix, web_zoom
 
 
 def test_pixels_of_the_web_are_the_known_ones() -> None:
@@ -53,12 +53,35 @@ def test_grid_of_tiles_is_made_of_their_pixels() -> None:
 
 def test_boxes_end_where_the_web_ends() -> None:
     matrix, wkt = web_matrix(3, 256), CRS.from_epsg(4326).to_wkt()
-    whole = bounds_over(wkt, (-180.0, -90.0, 180.0, 90.0), matrix)
+    (whole,) = boxes_over(wkt, (-180.0, -90.0, 180.0, 90.0), matrix)
     assert whole == pytest.approx((-HALF_WORLD_M, -HALF_WORLD_M, HALF_WORLD_M, HALF_WORLD_M), rel=1e-8)
-    fiji = bounds_over(CRS.from_epsg(32760).to_wkt(), (8.0e5, 8.0e6, 9.0e5, 8.1e6), matrix)
-    assert fiji[0] == pytest.approx(-HALF_WORLD_M)
-    assert fiji[2] == pytest.approx(HALF_WORLD_M)
-    assert fiji[3] - fiji[1] == pytest.approx(1e5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("epsg", "bounds"),
+    [
+        (32760, (8.0e5, 8.0e6, 9.0e5, 8.1e6)),
+        (4326, (179.8, -18.0, 180.7, -17.0)),
+        (4326, (-180.2, -18.0, -179.3, -17.0)),
+        (4269, (179.8, -18.0, 180.7, -17.0)),
+    ],
+)
+def test_a_box_over_the_date_line_becomes_two(epsg: int, bounds: tuple[float, ...]) -> None:
+    east, west = sorted(boxes_over(CRS.from_epsg(epsg).to_wkt(), bounds, web_matrix(3, 256)), reverse=True)
+    assert (east[2], west[0]) == pytest.approx((HALF_WORLD_M, -HALF_WORLD_M))
+    widths = [math.degrees((box[2] - box[0]) / 6378137.0) for box in (east, west)]
+    assert all(0 < width < 1.2 for width in widths)
+    assert east[1::2] == west[1::2]
+    if epsg != 32760:
+        assert sorted(widths) == pytest.approx([0.2, 0.7], abs=1e-4)
+    else:
+        assert east[3] - east[1] == pytest.approx(1e5, rel=0.1)
+
+
+def test_degrees_from_0_to_360_are_the_whole_world() -> None:
+    boxes = boxes_over(CRS.from_epsg(4326).to_wkt(), (0.0, -10.0, 360.0, 10.0), web_matrix(3, 256))
+    edges = sorted(edge for box in boxes for edge in (box[0], box[2]))
+    assert edges == pytest.approx([-HALF_WORLD_M, 0.0, 0.0, HALF_WORLD_M], abs=1e-6)
 
 
 def test_utm_zone_is_that_of_the_place() -> None:
