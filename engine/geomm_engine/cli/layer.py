@@ -84,23 +84,28 @@ def _model_roles(model: str) -> list[str]:
 
 
 def _with_bands(paths: tuple[str, ...], bands: str, wanted: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files and the role of each of their bands; bands by name may be fewer than the model's, which then decides."""
     parts = [part.strip() for part in bands.split(",") if part.strip()]
+    are_named = all("=" in part for part in parts)
     pairs = [
-        part.split("=", 1) if "=" in part else [role, part] for role, part in zip_longest(wanted, parts, fillvalue="")
+        part.split("=", 1) if "=" in part else [role, part]
+        for role, part in (zip(parts, parts, strict=True) if are_named else zip_longest(wanted, parts, fillvalue=""))
     ]
-    if any(
+    if not pairs or any(
         not role.strip() or not number.strip().isdecimal() or not 0 < int(number) < MOST_BANDS for role, number in pairs
     ):
+        numbers_text = ",".join(str(at + 1) for at in range(len(wanted)))
+        names_text = ",".join(f"{role}={at}" for at, role in enumerate(wanted, start=1))
         raise RasterError(
             ErrorCode.BANDS_MISSING,
-            f"--bands {bands} does not say for each of the {len(wanted)} bands that the model reads which of the layer's it is.",
-            f"Give {len(wanted)} numbers from 1 for {', '.join(wanted)}, such as --bands 4,3,2, "
-            "or name them: --bands red=4,green=3,blue=2.",
+            f"--bands {bands} does not say which of the layer's bands is which of the {len(wanted)} that the model reads.",
+            f"Give {len(wanted)} numbers from 1 for {', '.join(wanted)}, such as --bands {numbers_text}, "
+            f"or name the bands: --bands {names_text}.",
         )
     numbers = {role.strip(): int(number) for role, number in pairs}
     if len(paths) == 1 and set(numbers.values()) == {1} and _has_one_band(paths[0]):
         return paths * len(numbers), tuple(numbers)
-    if len(set(numbers.values())) < len(numbers):
+    if len(set(numbers.values())) < len(pairs):
         raise RasterError(ErrorCode.BANDS_MISSING, "--bands names a band twice.", "Name each band once.")
     roles = [""] * max(numbers.values())
     for role, number in numbers.items():

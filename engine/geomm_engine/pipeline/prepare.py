@@ -174,16 +174,28 @@ def _choose_bands(stack: Stack, card: Card) -> tuple[tuple[int, ...], tuple[int,
         return tuple(at for at in found.values() if at is not None), places, notes
     if missing:
         have = ", ".join(band.role or f"band {at + 1}" for at, band in enumerate(stack.bands))
-        numbers = ",".join(str(min(at + 1, len(stack.bands))) for at in range(len(card.bands)))
+        fewest = f"at least {card.bands_needed} of " if card.bands_needed else ""
         raise RasterError(
             ErrorCode.BANDS_MISSING,
-            f"The model {card.name} needs {', '.join(band.role for band in card.bands)}; "
+            f"The model {card.name} needs {fewest}{', '.join(band.role for band in card.bands)}; "
             f"the layer does not say which of its bands is {' or '.join(missing)} (it has: {have}).",
-            f"Say which band is which (on the command line: --bands {numbers}, in the model's order).",
+            _naming_cure(len(stack.bands), card),
             missing=", ".join(missing),
             have=have,
         )
     return tuple(at for at in found.values() if at is not None), tuple(range(len(found))), ()
+
+
+def _naming_cure(count: int, card: Card) -> str:
+    """What to do about bands without names, for a layer of so many bands: only what would be accepted."""
+    roles = [band.role for band in card.bands]
+    if count >= len(roles) or count == 1:  # one grey band may stand for all
+        numbers = ",".join(str(min(at, count)) for at in range(1, len(roles) + 1))
+        return f"Say which band is which (on the command line: --bands {numbers}, in the model's order)."
+    if count >= card.bands_needed > 0:
+        names = ",".join(f"{role}={at}" for at, role in enumerate(roles[: card.bands_needed], start=1))
+        return f"Say which of them the layer's bands are, by name (on the command line, for example: --bands {names})."
+    return f"Choose a layer with these bands, or a model that reads the {count} bands of this one."
 
 
 def _lattice(

@@ -192,6 +192,47 @@ def test_bands_that_make_no_sense_are_refused(
     assert not (folder / "index").exists()
 
 
+def scene(path: Path, bands: int) -> Path:
+    """Sentinel-2's numbers in bands without names."""
+    values = np.random.default_rng(2).integers(300, 3000, (bands, 200, 200)).astype(np.uint16)
+    return write(path, values, photometric="minisblack")
+
+
+def test_a_student_takes_any_three_of_its_bands(folder: Path, capsys: Capture) -> None:
+    path = scene(folder / "quatre.tif", 4)
+    arguments = ("--index", folder / "index", "--model", "geomm-s2-ten", "--unit", "reflectance_e4")
+    result = asked(capsys, "embed", path, *arguments, "--bands", "red=4,green=3,blue=2")
+    assert "bands_lacking" in {note["code"] for note in result["notes"]}
+    manifest = json.loads((folder / "index" / "zarr.json").read_text(encoding="utf-8"))["attributes"]["geomm"]
+    assert sorted(manifest["roles"]) == ["0:2:blue", "0:3:green", "0:4:red"]
+    refusal = refused(capsys, "embed", path, *arguments, "--bands", "red=4,green=3")
+    assert "at least 3" in refusal["text"]
+
+
+@pytest.mark.parametrize(
+    ("bands", "model", "typed"),
+    [(4, "geomm-s2-ten", ()), (5, "tiny", ()), (1, "tiny", ()), (5, "tiny", ("--bands", "x")),
+     (10, "geomm-s2-ten", ("--bands", "4,3,2"))],
+)  # fmt: skip
+def test_the_bands_that_a_cure_names_are_accepted(
+    tiny_model: str, folder: Path, capsys: Capture, bands: int, model: str, typed: tuple[str, ...]
+) -> None:
+    options = ("--model", tiny_model if model == "tiny" else model, "--unit", "reflectance_e4")
+    path = scene(folder / "scène.tif", bands)
+    cure = refused(capsys, "embed", path, "--index", folder / "none", *options, *typed)["cure"]
+    proposed = [part.split()[0].strip("),.") for part in cure.split("--bands ")[1:]]
+    assert len(proposed) == (2 if typed else 1)
+    for at, text in enumerate(proposed):
+        asked(capsys, "embed", path, "--index", folder / f"{at}", *options, "--bands", text)
+
+
+def test_too_few_bands_are_not_to_be_named(tiny_model: str, folder: Path, capsys: Capture) -> None:
+    path = write(folder / "two.tif", random_bands(2))
+    error = refused(capsys, "embed", path, "--index", folder / "index", "--model", tiny_model)
+    assert "--bands" not in error["cure"]
+    assert "2 bands" in error["cure"]
+
+
 def test_refusals_name_cause_and_cure(landscape: Path, tiny_model: str, folder: Path, capsys: Capture) -> None:
     output = folder / "out"
     plain = ["classify", landscape, "--classes", "forest,water", "--output", output]
