@@ -29,6 +29,7 @@ from geomm_engine.errors import RasterError
 from geomm_engine.geography.expert_card import ExpertCard
 from geomm_engine.grid import PixelGrid, Window
 from geomm_engine.pipeline import area as areas
+from geomm_engine.pipeline.prepare import darkest_of
 from geomm_engine.raster.ground import GroundScale, to_geographic
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import RasterReader
@@ -133,8 +134,9 @@ def open_picture(source: RasterSource, area: Area, gsd_m: float) -> Iterator[Pic
                 for level in ("toa_reflectance", "surface_reflectance")
             ]
             sample = reader.sample()
-            darkest = float(sample.values[:, sample.valid].min()) if sample.valid.any() else 0.0
-            radiometry, notes = find_radiometry(stack, bands, sample, source.unit, calibrations, lambda: darkest)
+            radiometry, notes = find_radiometry(
+                stack, bands, sample, source.unit, calibrations, lambda: darkest_of(stack)
+            )
             reader.close()
             reader = RasterReader(stack, positions, zero_is_nodata=radiometry.zero_is_nodata)
             inside = areas.to_pixels(area, stack.grid) if has_place else None

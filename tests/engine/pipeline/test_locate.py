@@ -30,6 +30,7 @@ from geomm_engine.errors import EngineError
 from geomm_engine.pipeline.locate import OUTPUTS, locate
 from geomm_engine.progress import Progress, run
 from geomm_engine.sphere import distance_km, unit_vectors
+from tests.data import make
 from tests.engine.tiny_expert import PLACES, SEA_COLOR, write_tiny_expert
 
 DEGREES = Affine(0.02, 0, 8, 0, -0.02, 25)
@@ -278,6 +279,22 @@ def test_north_is_turned_up(folder: Path, expert: str) -> None:
         scale = scales(picture.extent, find_expert(expert).card)[0]
         tile = read_tile(picture, tile_windows(picture, scale)[0], scale)
     assert tile.image[0, 0].mean() > tile.image[0, -1].mean() + 0.2
+
+
+def test_the_offset_is_decided_as_for_a_class_map(folder: Path, tiny_model: str) -> None:
+    """A border of zeros and a few odd dark pixels do not hide the offset that Sentinel-2 adds since 2022."""
+    from geomm_engine.pipeline.locate_tiles import open_picture
+    from geomm_engine.pipeline.prepare import prepare
+
+    path = make.sentinel2_with_offset(folder)
+    with rasterio.open(path, "r+") as raster:
+        values = raster.read()
+        values[:, :, :20] = 0
+        values[:, 100, 100] = 5
+        raster.write(values)
+    source = RasterSource((str(path),))
+    with open_picture(source, Area(), 0.0) as picture:
+        assert picture.radiometry.unit == prepare(source, tiny_model).radiometry.unit == "reflectance_e4_offset"
 
 
 def test_it_can_be_stopped_and_leaves_nothing(folder: Path, expert: str) -> None:
