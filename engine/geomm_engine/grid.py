@@ -150,10 +150,6 @@ class TileGrid:
         y, x = row * stride_y, col * stride_x
         return Window(y, x, min(stride_y, height - y), min(stride_x, width - x))
 
-    def cell_bounds_xyxy(self, row: int, col: int) -> Bounds:
-        window = self.cell_window(row, col)
-        return self.pixels.bounds_of(window.y, window.x, window.height, window.width)
-
     def chunk_bounds_xyxy(self, chunk: Chunk) -> Bounds:
         rows, cols = self.chunk_shape_yx(chunk)
         first = self.cell_window(chunk.first_row, chunk.first_col)

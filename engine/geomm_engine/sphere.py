@@ -47,13 +47,6 @@ def dot_minus_one(p: NDArray[np.floating], q: NDArray[np.floating]) -> NDArray[n
     return -0.5 * np.sum((p - q) ** 2, axis=-1)
 
 
-def circular_mean(angles: ArrayLike, weights: ArrayLike = 1.0) -> tuple[float, float]:
-    """Mean direction (radians, −π…π) and the length 0–1 of the mean vector: 0 says that there is no direction."""
-    angle, weight = np.broadcast_arrays(np.asarray(angles, np.float64), np.asarray(weights, np.float64))
-    mean = np.sum(weight * np.exp(1j * angle)) / np.sum(weight)
-    return float(np.angle(mean)), float(np.abs(mean))
-
-
 def fibonacci_points(count: int) -> Points:
     """(count, 3): points of a Fibonacci lattice, each standing for the same area (González 2010)."""
     at = np.arange(count) + 0.5

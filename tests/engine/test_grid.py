@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from geomm_engine.grid import CHUNK_CELLS, Chunk, PixelGrid, TileGrid, overlaps, stride_px
+from geomm_engine.grid import CHUNK_CELLS, Chunk, PixelGrid, TileGrid, Window, overlaps, stride_px
 
 SHAPES = [(1, 1), (7, 5), (16, 16), (17, 33), (256, 320), (300, 1), (1, 1000), (515, 513)]
 STRIDES = [(1, 1), (3, 5), (7, 8), (8, 8), (16, 24), (32, 32), (640, 640)]
@@ -89,7 +89,7 @@ def test_a_map_of_whole_cells_has_the_rasters_bounds() -> None:
 
 def test_cells_at_the_far_edge_are_cut() -> None:
     grid = lattice((250, 310))
-    assert grid.cell_bounds_xyxy(15, 19) == (503_040, 4_997_500, 503_100, 4_997_600)
+    assert grid.cell_window(15, 19) == Window(240, 304, 10, 6)
     assert grid.chunk_bounds_xyxy(Chunk(0, 1)) == (502_560, 4_997_500, 503_100, 5_000_000)
     assert grid.chunk_shape_yx(Chunk(0, 1)) == (16, 4)
 

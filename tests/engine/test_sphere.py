@@ -37,13 +37,6 @@ def test_distance_keeps_its_digits_in_float32() -> None:
     assert float(sphere.dot_minus_one(p, q)) == pytest.approx(float(exact), rel=1e-3)
 
 
-def test_circular_mean_has_no_seam() -> None:
-    mean, length = sphere.circular_mean(np.radians([350, 10, 30]))
-    assert math.degrees(mean) == pytest.approx(10)
-    assert length == pytest.approx((1 + 2 * math.cos(math.radians(20))) / 3)
-    assert sphere.circular_mean([0, math.pi])[1] == pytest.approx(0)
-
-
 def test_fibonacci_spacing_is_even() -> None:
     points = sphere.fibonacci_points(1000)
     dot = points @ points.T - 3 * np.eye(1000)

@@ -6,7 +6,7 @@ A posterior is the log mass (n, m) of n pictures over the m cells of a grid of e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,28 +43,9 @@ def best_points(log_mass: Values, points: Values) -> Values:
     return found
 
 
-def mass_above(log_mass: Values, truth: NDArray[np.int64]) -> Values:
-    """(n,): mass of the cells that are more likely than the true one, with half of its own: below p ⇔ in the p region."""
-    own = np.take_along_axis(log_mass, truth[:, None], axis=1)
-    mass = np.exp(log_mass)
-    return np.asarray((mass * (log_mass > own)).sum(axis=1) + 0.5 * np.exp(own[:, 0]))
-
-
-def area_above(log_mass: Values, truth: NDArray[np.int64]) -> Values:
-    """(n,): share of all cells that are at least as likely as the true one: what must be searched to find it."""
-    own = np.take_along_axis(log_mass, truth[:, None], axis=1)
-    return np.asarray((log_mass >= own).mean(axis=1))
-
-
 def recall_by_area(area_share: Values, shares: Values) -> Values:
     """The Recall-vs-Area curve: how many truths lie within the likeliest ``shares`` of the area."""
     return np.asarray((area_share[None, :] <= np.asarray(shares)[:, None]).mean(axis=1))
-
-
-def region_cells(log_mass: Values, share: float) -> NDArray[np.int64]:
-    """(n,): how many cells the smallest region with this share of the mass has."""
-    ordered = np.sort(np.exp(log_mass), axis=1)[:, ::-1]
-    return np.asarray((np.cumsum(ordered, axis=1) < share).sum(axis=1) + 1, dtype=np.int64)
 
 
 def bootstrap_by_block(
@@ -110,8 +91,3 @@ def season_scores(days: Values, blocks: NDArray[np.int64]) -> Estimate:
 
 def _share_of(is_so: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
     return lambda rows: float(is_so[rows].mean())
-
-
-def as_rows(scores: Mapping[str, Estimate]) -> list[tuple[str, float, float, float]]:
-    """Name, value, low, high of every score, for tables."""
-    return [(name, item.value, item.low, item.high) for name, item in scores.items()]

@@ -1,6 +1,6 @@
 """Von Mises–Fisher distributions on the sphere and their mixtures (Izbicki et al. 2019), by log-sum-exp. Reads no file.
 
-Densities are per steradian unless a name says ``km2``.
+Densities are per steradian.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from geomm_engine.sphere import EARTH_RADIUS_KM, Points, Values, dot_minus_one
 
-KAPPA_MIN = 1e-3
-KAPPA_MAX = 1e6
-LOG_KM2_PER_STERADIAN = 2.0 * math.log(EARTH_RADIUS_KM)
 _CHUNK = 4096
 
 
@@ -36,18 +33,6 @@ def credible_radius_km(kappa: ArrayLike, share: ArrayLike) -> Values:
     k, p = np.asarray(kappa, np.float64), np.asarray(share, np.float64)
     versine = -np.log1p(p * np.expm1(-2.0 * k)) / k
     return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(versine / 2.0, 0.0, 1.0))))
-
-
-def kappa_for_radius(radius_km: float, share: float = 0.5) -> float:
-    """The κ whose credible radius of this share is ``radius_km``, within 1e-3…1e6 (bisection in log κ)."""
-    low, high = math.log(KAPPA_MIN), math.log(KAPPA_MAX)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if float(credible_radius_km(math.exp(middle), share)) > radius_km:
-            low = middle
-        else:
-            high = middle
-    return math.exp(0.5 * (low + high))
 
 
 @dataclass(frozen=True)
@@ -79,20 +64,9 @@ class Mixture:
             found[:, at : at + _CHUNK] = np.log(np.maximum(total, np.finfo(np.float64).tiny)) + largest
         return found[0] if np.ndim(self.log_weights) == 1 else found
 
-    def log_density_per_km2(self, points: NDArray[np.floating]) -> Values:
-        """As :meth:`log_density`, per square kilometre."""
-        return self.log_density(points) - LOG_KM2_PER_STERADIAN
-
     def tempered(self, temperature: float) -> Mixture:
         """The same centres with weights to the power 1/temperature, normalised: above 1 is more cautious."""
         return replace(self, log_weights=log_softmax(np.asarray(self.log_weights, np.float64) / temperature))
-
-    def mean_vector(self) -> Points:
-        """(3,) or (n, 3): the mean of the mixtures; its length is near 1 when all mass is in one place."""
-        kappa = np.asarray(self.kappa, np.float64)
-        length = 1.0 / np.tanh(kappa) - 1.0 / kappa
-        length = np.where(kappa < 1e-2, kappa / 3.0, length)
-        return np.exp(self.log_weights) @ (length[:, None] * self.centres)
 
 
 def log_softmax(logits: NDArray[np.floating]) -> Values:

@@ -10,11 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def hann(count: int) -> NDArray[np.float32]:
-    """w(u) = sin²(π(u + ½)/n) for u = 0 … n − 1; never zero."""
-    return np.asarray(np.sin(np.pi * (np.arange(count) + 0.5) / count) ** 2, dtype=np.float32)
-
-
 def blend(values: NDArray[np.float32], present: NDArray[np.bool_], detail_yx: tuple[int, int]) -> NDArray[np.float32]:
     """Spread cell values over the map pixels of the inner cells.
 

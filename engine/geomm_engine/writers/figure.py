@@ -46,16 +46,6 @@ class LegendRow:
     area_ha: float
 
 
-@dataclass(frozen=True)
-class Box:
-    """A hit's outline in pixels of the image."""
-
-    y: float
-    x: float
-    height: float
-    width: float
-
-
 def draw_class_figure(
     path: Path,
     rgb: NDArray[np.uint8],
@@ -81,29 +71,6 @@ def draw_class_figure(
         _add_scale_bar(image, rgb.shape, pixel_m)
         _show(map_, palette[_thinned(classes)], rgb.shape, "Class map", "nearest")
         _add_legend(side, legend)
-
-
-def draw_score_figure(
-    path: Path,
-    rgb: NDArray[np.uint8],
-    score: NDArray[np.float32],
-    hits: Sequence[Box] = (),
-    *,
-    title: str,
-    subtitle: str = "",
-    pixel_m: float = 0.0,
-) -> None:
-    """Draw image ``rgb`` (h, w, 3) with ``hits``, heat of ``score`` (any shape, NaN = no data), ramp, as PNG.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    with _sheet(path, rgb.shape, title, subtitle, 0.8) as (image, map_, side):
-        _show(image, rgb, rgb.shape, "Image and best tiles" if hits else "Image", "antialiased")
-        _add_scale_bar(image, rgb.shape, pixel_m)
-        for box in hits:
-            _outline(image, box)
-        _show_heat(map_, side, score, rgb.shape)
 
 
 @contextmanager
@@ -192,36 +159,6 @@ def _frame(axes: Axes, shape: tuple[int, ...], title: str) -> None:
     axes.set(xticks=[], yticks=[], xlim=(0, shape[1]), ylim=(shape[0], 0))
     for spine in axes.spines.values():
         spine.set(color=PALE, linewidth=0.6)
-
-
-def _show_heat(axes: Axes, side: Axes, score: NDArray[np.float32], shape: tuple[int, ...]) -> None:
-    from matplotlib import colormaps
-
-    ramp = colormaps["viridis"].with_extremes(bad=NODATA)
-    valid = score[np.isfinite(score)]
-    low, high = (float(bound) for bound in np.percentile(valid, (2, 100))) if valid.size else (0.0, 1.0)
-    heat = axes.imshow(
-        _thinned(score),
-        extent=(0, shape[1], shape[0], 0),
-        cmap=ramp,
-        vmin=low,
-        vmax=max(high, low + 1e-6),
-        interpolation="nearest",
-    )
-    _frame(axes, shape, "Score")
-    place = side.inset_axes((0.0, 0.12, 0.25, 0.76))
-    bar = axes.figure.colorbar(heat, cax=place)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, colors=INK, length=0)
-    side.text(0.0, 0.92, "strong", fontsize=8.5, color=INK, va="bottom")
-    side.text(0.0, 0.08, "weak", fontsize=8.5, color=INK, va="top")
-
-
-def _outline(axes: Axes, box: Box) -> None:
-    from matplotlib.patches import Rectangle
-
-    for color, width in (("black", 2.2), ("#ffd23f", 1.1)):
-        axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=color, linewidth=width))
 
 
 def _add_legend(side: Axes, legend: Sequence[LegendRow]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geomm_engine.errors import OutputError
-from geomm_engine.writers.figure import Box, LegendRow, draw_class_figure, draw_score_figure, round_length_m
+from geomm_engine.writers.figure import LegendRow, draw_class_figure, round_length_m
 
 LEGEND = (LegendRow(1, "forest", "#1b7837", 0.5, 1234.5), LegendRow(2, "water", "#2166ac", 0.5, 1234.5))
 
@@ -39,15 +39,6 @@ def test_a_picture_of_few_colours_keeps_them(folder: Path) -> None:
     assert tuple(pixels[0, 0]) == (255, 255, 255)
     assert np.all(pixels == (0x1B, 0x78, 0x37), axis=-1).sum() > 10_000
     assert np.all(pixels == 128, axis=-1).sum() > 10_000
-
-
-@pytest.mark.parametrize("score", [np.full((10, 10), np.nan, np.float32), np.eye(10, dtype=np.float32)])
-def test_score_figure_is_drawn(folder: Path, score: NDArray[np.float32]) -> None:
-    draw_score_figure(
-        folder / "score.png", rgb(300, 900), score, [Box(10, 20, 64, 64)], title="“solar farm”", pixel_m=0.5
-    )
-    with Image.open(folder / "score.png") as picture:
-        assert picture.width > picture.height
 
 
 def test_a_closed_folder_is_refused(folder: Path) -> None:
