@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from geomm_engine.cli import layer, terminal
-from geomm_engine.contract import ChipsParams, RasterSource
+from geomm_engine.contract import ChipsParams, ErrorCode, RasterSource
+from geomm_engine.errors import EngineError
+
+MOST_ZOOM = 24
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,10 +27,14 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     verb.add_argument("--matrix", default="web", choices=("web", "utm"), help="web mercator tiles, or UTM squares")
     verb.add_argument(
-        "--zoom", type=int, default=-1, metavar="Z", help="level of the web tiles (default: as fine as the finest)"
+        "--zoom", type=_level, default=-1, metavar="Z", help="level of the web tiles (default: as fine as the finest)"
     )
     verb.add_argument(
-        "--gsd", type=float, default=0.0, metavar="M", help="pixel of UTM chips (default: the finest raster's)"
+        "--gsd",
+        type=terminal.above_zero,
+        default=0.0,
+        metavar="M",
+        help="pixel of UTM chips (default: the finest raster's)",
     )
     verb.add_argument("--tile-px", type=int, default=256, metavar="PX", help="pixels along a chip (default 256)")
     verb.add_argument("--aoi", type=Path, metavar="FILE", help="polygons: only chips that they touch")
@@ -43,16 +51,45 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--date",
         action="append",
         default=[],
-        metavar="DATE",
+        type=_date,
+        metavar="YYYY-MM-DD",
         help="when a raster was taken, once for each (default: by its name)",
     )
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     verb.set_defaults(run=run)
 
 
+def _level(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_ZOOM:
+        raise argparse.ArgumentTypeError(f"“{text}” is no level from 0 to {MOST_ZOOM}")
+    return int(text)
+
+
+def _date(text: str) -> str:
+    """As it is kept: year, month, day; "" for a raster whose date is not known."""
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"“{text}” is no date such as 2024-07-31") from None
+
+
+def _check_matrix(args: argparse.Namespace) -> None:
+    is_web = args.matrix == "web"
+    if (is_web and args.gsd) or (not is_web and args.zoom >= 0):
+        option, other = (
+            ("--gsd", "web tiles have levels") if is_web else ("--zoom", "UTM squares have a pixel in metres")
+        )
+        raise EngineError(
+            ErrorCode.MESSAGE_INVALID,
+            f"{option} means nothing with --matrix {args.matrix}: {other}.",
+            "Give --zoom Z with web tiles, --gsd M with --matrix utm.",
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     from geomm_engine.pipeline.chips import chips
 
+    _check_matrix(args)
     params = ChipsParams(
         sources=tuple(_source(text) for text in args.raster),
         output_dir=str(args.output.resolve()),

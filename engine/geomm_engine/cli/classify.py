@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from geomm_engine.cli import layer, terminal
-from geomm_engine.contract import ClassifyParams, ClassifyResult, PlacePrior
+from geomm_engine.contract import ClassifyParams, ClassifyResult, PlacePrior, encode
 from geomm_engine.errors import RasterError
 
 
@@ -83,8 +82,7 @@ def run(args: argparse.Namespace) -> int:
         reject_threshold=args.threshold,
         prior=_prior(args),
     )
-    result = terminal.follow(classify(params))
-    result = replace(result, notes=(*remarks, *result.notes))
+    result = terminal.follow(classify(params, remarks))
     picture = ""
     (args.output / "map.png").unlink(missing_ok=True)
     if not args.no_picture:
@@ -94,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"geomm: map.png is not drawn: {problem.text}", file=sys.stderr)
     terminal.say_notes(result.notes)
     if args.json:
-        terminal.print_json(result)
+        terminal.print_json(encode(result) | {"picture_path": picture})
     else:
         _print(result, picture)
     return 0

@@ -16,7 +16,11 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--output", required=True, type=Path, metavar="DIR", help="folder for heatmap.tif, places.gpkg, map.png"
     )
     verb.add_argument(
-        "--gsd-km", type=float, default=0.0, metavar="X", help="ground size of a pixel, if the file does not say it"
+        "--gsd-km",
+        type=terminal.above_zero,
+        default=0.0,
+        metavar="X",
+        help="ground size of a pixel, if the file does not say it",
     )
     verb.add_argument(
         "--date", default="", metavar="YYYY-MM-DD", help="what date it is said to be of; held against the season"
@@ -46,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         area=_area(args.aoi),
         priors=LocatePriors(not args.anywhere, _area(args.within), args.country),
-        gsd_m=1000 * max(0.0, args.gsd_km),
+        gsd_m=1000 * args.gsd_km,
         date=args.date,
         top_k=max(1, args.top_k),
     )

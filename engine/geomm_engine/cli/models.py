@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geomm_engine.cli import terminal
 from geomm_engine.cli.bridge_table import print_bridge
+
+if TYPE_CHECKING:
+    from geomm_engine.encoders.card import ModelFolder
+    from geomm_engine.geography.expert_card import ExpertFolder
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,8 +40,9 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run_list(args: argparse.Namespace) -> int:
     from geomm_engine.encoders.registry import list_models, user_models_folder
+    from geomm_engine.geography.expert_card import list_experts
 
-    summaries = [folder.summary() for folder in list_models()]
+    summaries = [*(item.summary() for item in list_models()), *(item.summary() for item in list_experts())]
     if args.json:
         terminal.print_json({"models": summaries})
         return 0
@@ -59,6 +65,9 @@ def run_list(args: argparse.Namespace) -> int:
 def run_show(args: argparse.Namespace) -> int:
     from geomm_engine.encoders.registry import find_model
 
+    expert = _expert(args.model)
+    if expert is not None:
+        return _show_expert(expert, args)
     folder = find_model(args.model)
     card = folder.card
     if args.json:
@@ -80,10 +89,43 @@ def run_show(args: argparse.Namespace) -> int:
     if card.lineage is not None:
         hops = f"{card.hops} hop{'s' if card.hops > 1 else ''} from the words"
         print(f"taught by      {card.lineage.teacher} {card.lineage.teacher_version}, {hops}")
-    print(f"trained on     {'; '.join(card.training.data)}")
+    _print_making(folder)
+    if card.bridge is not None:
+        print(f"\nBridge report: {card.bridge.tiles} tiles in {card.bridge.blocks} blocks; {card.bridge.protocol}\n")
+        print_bridge(card.bridge)
+    return 0
+
+
+def _expert(name: str) -> ExpertFolder | None:
+    """The geographic expert of this id or in this folder; None where it is none."""
+    from geomm_engine.geography.expert_card import EXPERT_FILE, list_experts, read_expert_card
+
+    if name and (Path(name) / EXPERT_FILE).is_file():
+        return read_expert_card(Path(name))
+    return next((item for item in list_experts() if item.card.id == name), None)
+
+
+def _show_expert(folder: ExpertFolder, args: argparse.Namespace) -> int:
+    card = folder.card
+    if args.json:
+        terminal.print_json({"path": str(folder.path), "damaged_files": folder.damaged_files(), "card": card})
+        return 0
+    print(f"{card.name} {card.version} ({card.id})\n{card.description}\n")
+    print(f"licence        {card.licence.name} {card.licence.url}")
+    print("bands          red, green, blue; for “geomm locate”, not for words")
     print(
-        f"files          {folder.path}{' – damaged: ' + ', '.join(folder.damaged_files()) if folder.damaged_files() else ''}\n"
+        f"ground pixel   {card.gsd_min_m:g} to {card.gsd_max_m:g} m: tiles of {card.tile_min_km:g} to {card.tile_max_km:g} km"
     )
+    print(f"places         {card.places:,} centres; {'with' if card.has_maps else 'without'} maps of the world")
+    _print_making(folder)
+    return 0
+
+
+def _print_making(folder: ModelFolder | ExpertFolder) -> None:
+    """What a model was made of, whether its files are whole, and what was measured."""
+    card, damaged = folder.card, folder.damaged_files()
+    print(f"trained on     {'; '.join(card.training.data)}")
+    print(f"files          {folder.path}{' – damaged: ' + ', '.join(damaged) if damaged else ''}\n")
     rows = [
         (
             item.dataset,
@@ -96,10 +138,6 @@ def run_show(args: argparse.Namespace) -> int:
         for item in card.measured
     ]
     terminal.print_table(("measured on", "how", "metric", "value", "95 %", "date"), rows)
-    if card.bridge is not None:
-        print(f"\nBridge report: {card.bridge.tiles} tiles in {card.bridge.blocks} blocks; {card.bridge.protocol}\n")
-        print_bridge(card.bridge)
-    return 0
 
 
 def run_add(args: argparse.Namespace) -> int:

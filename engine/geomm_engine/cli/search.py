@@ -44,6 +44,8 @@ def _place(text: str) -> tuple[float, float]:
 
 
 def run(args: argparse.Namespace) -> int:
+    from pyproj import CRS
+
     from geomm_engine.pipeline.search import search
 
     params = SearchParams(
@@ -61,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         terminal.print_json(result)
         return 0
+    digits = 6 if CRS.from_user_input(result.crs).is_geographic else 1
     rows = [
-        (str(hit.rank), f"{hit.score:.2f}", f"{hit.cosine:.3f}", *(f"{value:,.1f}" for value in hit.bounds_xyxy))
+        (str(hit.rank), f"{hit.score:.2f}", f"{hit.cosine:.3f}", *(f"{value:,.{digits}f}" for value in hit.bounds_xyxy))
         for hit in result.hits[:10]
     ]
     terminal.print_table(("rank", "score", "cosine", "min x", "min y", "max x", "max y"), rows)

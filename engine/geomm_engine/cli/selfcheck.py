@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         ("devices", _devices),
         ("models", _models),
         ("words and pictures", _towers),
+        ("places", _places),
         ("folders", _folders),
         ("a small raster", _raster),
     )
@@ -74,9 +75,11 @@ def _devices() -> str:
 
 
 def _models() -> str:
+    from geomm_engine.encoders.card import ModelFolder
     from geomm_engine.encoders.registry import list_models
+    from geomm_engine.geography.expert_card import ExpertFolder, list_experts
 
-    found = list_models()
+    found: list[ModelFolder | ExpertFolder] = [*list_models(), *list_experts()]
     damaged = [f"{folder.card.id}/{name}" for folder in found for name in folder.damaged_files()]
     if damaged or not found:
         raise RuntimeError(f"damaged: {', '.join(damaged)}" if damaged else "no model is installed")
@@ -100,6 +103,18 @@ def _towers() -> str:
         raise RuntimeError("the model gives numbers that are not finite")
     reason = f" ({encoder.fallback_reason})" if encoder.fallback_reason else ""
     return f"{encoder.device}{reason}, about {rate:,.0f} tiles/s in this one batch"
+
+
+def _places() -> str:
+    from geomm_engine.geography.expert import open_expert
+
+    expert = open_expert()
+    px = expert.card.tile_px
+    images = np.random.default_rng(0).random((1, 3, px, px), dtype=np.float32)
+    answer = expert.answer(images, expert.card.gsd_min_m)
+    if not (np.isfinite(answer.log_weights).all() and np.isfinite(answer.climate_log_p).all()):
+        raise RuntimeError("the expert gives numbers that are not finite")
+    return f"{expert.card.id} weighs {answer.log_weights.shape[1]:,} centres"
 
 
 def _folders() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -32,6 +34,14 @@ _STAGES = {
 }
 _BAR = 24
 _EVERY_S = 0.1
+
+
+def above_zero(text: str) -> float:
+    """A number above zero, from the command line."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"“{text}” is no number above 0")
+    return number
 
 
 def follow(job: Job[Result]) -> Result:

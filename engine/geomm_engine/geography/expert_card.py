@@ -1,7 +1,7 @@
 """The card of a geographic expert: what is known of it, read from ``expert.json`` and checked. Loads no graph.
 
 An expert is a folder: ``expert.json``, ``expert.onnx``, ``centres.npz``. It has no text tower, so its card is another one
-than that of the image-text models, and the list of those does not show it.
+than that of the image-text models, and :func:`registry.list_models` does not show it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from geomm_engine.contract import ContractError, ErrorCode, decode, encode
+from geomm_engine.contract import ContractError, ErrorCode, ModelSummary, decode, encode
 from geomm_engine.encoders.card import CardFile, Licence, Measurement, Training, file_sha256
 from geomm_engine.encoders.registry import BUILTIN_FOLDER, user_models_folder
 from geomm_engine.errors import ModelError
@@ -110,6 +110,22 @@ class ExpertFolder:
             for item in self.card.files
             if not (self.path / item.path).is_file() or file_sha256(self.path / item.path) != item.sha256
         ]
+
+    def summary(self) -> ModelSummary:
+        card = self.card
+        return ModelSummary(
+            id=card.id,
+            name=card.name,
+            version=card.version,
+            licence=card.licence.name,
+            gsd_min_m=card.gsd_min_m,
+            gsd_max_m=card.gsd_max_m,
+            bands=("red", "green", "blue"),
+            dim=card.dim,
+            size_mb=round(sum(item.size_bytes for item in card.files) / 1e6, 1),
+            description=card.description,
+            is_builtin=self.is_builtin,
+        )
 
 
 def read_expert_card(folder: Path, *, is_builtin: bool = False) -> ExpertFolder:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +54,10 @@ _MUCH_UNFAMILIAR = 0.2
 _OUTPUTS = ("class.tif", "confidence.tif", "scores.tif", "tiles.gpkg", "summary.json")
 
 
-def classify(params: ClassifyParams) -> Job[ClassifyResult]:
+def classify(params: ClassifyParams, remarks: Sequence[Note] = ()) -> Job[ClassifyResult]:
     """Write ``class.tif``, ``confidence.tif``, ``tiles.gpkg``, ``summary.json`` into the output folder.
+
+    ``remarks`` are what was to be said of the class list before; they lead the notes.
 
     Raises:
         EngineError: whatever layer, model, words, area or folder refuse; nothing half-written is left.
@@ -73,6 +75,7 @@ def classify(params: ClassifyParams) -> Job[ClassifyResult]:
         yield from drawing.draw(folder)
         embedded = run.result()
         result = drawing.result(folder, embedded)
+        result = replace(result, notes=(*remarks, *result.notes))
         with writing(folder / "summary.json"):
             text = json.dumps(
                 encode(result) | {"provenance": drawing.provenance_values()}, indent=1, ensure_ascii=False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from geomm_engine.contract import Level, Note, PreflightParams, PreflightResult
 from geomm_engine.encoders.device import chosen_device
 from geomm_engine.encoders.tokenizer import Tokenizer
@@ -40,7 +42,7 @@ def preflight(params: PreflightParams) -> PreflightResult:
         notes=notes,
         bands=tuple(band.role for band in prepared.bands),
         radiometry=prepared.radiometry.text,
-        gsd_m=prepared.grid.pixel_m_yx[0],
+        gsd_m=math.sqrt(math.prod(prepared.grid.pixel_m_yx)),
         tile_m=prepared.grid.tile_m,
         tiles_total=total,
         tiles_done=tiles_done,

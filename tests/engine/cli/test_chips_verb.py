@@ -28,3 +28,12 @@ def test_named_rasters_become_folders_of_chips(
 def test_refusal_says_why(landscape: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chips", str(landscape), "--output", str(folder / "chips"), "--tile-px", "1"]) == 1
     assert "between 16 and 8192" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [("--gsd", "20"), ("--matrix", "utm", "--zoom", "12")])
+def test_an_option_of_the_other_matrix_is_refused(
+    landscape: Path, folder: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert main(["chips", str(landscape), "--output", str(folder / "chips"), *options]) == 1
+    assert f"{options[-2]} means nothing with --matrix" in capsys.readouterr().err
+    assert not (folder / "chips").exists()

@@ -13,6 +13,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+from affine import Affine
 
 from geomm_engine.cli import main
 from tests.data import make
@@ -269,6 +270,29 @@ def test_a_table_of_a_prior_needs_its_raster(landscape: Path, tiny_model: str, f
     assert not (folder / "out").exists()
 
 
+def test_remarks_on_the_classes_and_the_picture_are_in_the_answer(
+    landscape: Path, tiny_model: str, folder: Path, capsys: Capture
+) -> None:
+    arguments = ("classify", landscape, "--classes", "corine", "--output", folder / "out")
+    result = asked(capsys, *arguments, "--model", tiny_model)
+    assert result["picture_path"] == str(folder / "out" / "map.png")
+    summary = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["notes"] == result["notes"]
+    assert "preset_meant" in {note["code"] for note in summary["notes"]}
+    assert asked(capsys, *arguments, "--model", tiny_model, "--no-picture")["picture_path"] == ""
+
+
+def test_a_hit_in_degrees_has_enough_digits(tiny_model: str, folder: Path, capsys: Capture) -> None:
+    transform = Affine(1e-4, 0, 15.0, 0, -1e-4, 45.0)
+    path = write(folder / "degrés.tif", random_bands(3), photometric="rgb", crs="EPSG:4326", transform=transform)
+    asked(capsys, "embed", path, "--index", folder / "index", "--model", tiny_model)
+    searching = ("search", folder / "index", "--text", "forest", "--output", folder / "out", "--model", tiny_model)
+    hit = asked(capsys, *searching)["hits"][0]
+    assert main([str(item) for item in searching]) == 0
+    row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("1 "))
+    assert [float(item) for item in row[3:]] == pytest.approx(hit["bounds_xyxy"], abs=1e-6)
+
+
 def test_a_damaged_raster_has_a_map_all_the_same(tiny_model: str, folder: Path, capsys: Capture) -> None:
     path = write_damaged(folder / "abîmé.tif", side=512)
     result = asked(
@@ -280,7 +304,18 @@ def test_a_damaged_raster_has_a_map_all_the_same(tiny_model: str, folder: Path, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["divine"], ["classify"], ["classify", "x.tif"], ["embed", "x.tif", "--unit", "furlong"], ["search", "x"]],
+    [
+        [],
+        ["divine"],
+        ["classify"],
+        ["classify", "x.tif"],
+        ["embed", "x.tif", "--unit", "furlong"],
+        ["search", "x"],
+        *(["locate", "x.tif", "--output", "y", "--gsd-km", size] for size in ("-3", "nan", "0", "inf", "far")),
+        *(["chips", "x.tif", "--output", "y", "--zoom", zoom] for zoom in ("-7", "25", "x")),
+        *(["chips", "x.tif", "--output", "y", "--date", day] for day in ("foo", "2024-13-01")),
+        ["chips", "x.tif", "--output", "y", "--matrix", "utm", "--gsd", "-1"],
+    ],
 )
 def test_a_wrong_command_line_is_status_2(arguments: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -299,12 +334,31 @@ def test_models(tiny_model: str, monkeypatch: pytest.MonkeyPatch, capsys: Captur
     assert "Tiny 1.0.0" in capsys.readouterr().out
 
 
+def test_the_expert_is_a_model_like_any_other(capsys: Capture) -> None:
+    summary = next(item for item in asked(capsys, "models", "list")["models"] if item["id"] == "geomm-where")
+    assert (summary["bands"], summary["size_mb"]) == (["red", "green", "blue"], pytest.approx(4.2, abs=0.5))
+    shown = asked(capsys, "models", "show", "geomm-where")
+    assert (shown["card"]["kind"], shown["damaged_files"]) == ("geographic-expert", [])
+    assert asked(capsys, "models", "show", shown["path"]) == shown
+    assert main(["models", "show", "geomm-where"]) == 0
+    said = capsys.readouterr().out
+    assert "GeoMM Where" in said
+    assert "measured on" in said
+
+
+def test_selfcheck_opens_the_expert(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geomm_engine.geography.expert_card.DEFAULT_EXPERT", "no such expert")
+    checks = {check["name"]: check for check in asked(capsys, "selfcheck", status=1)["checks"]}
+    assert "geomm-where" in checks["models"]["detail"]
+    assert not checks["places"]["is_ok"]
+
+
 def test_selfcheck_reports_every_part(capsys: Capture, tiny_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geomm_engine.encoders.registry.DEFAULT_MODEL", tiny_model)
     monkeypatch.setenv("GEOMM_MODELS", str(Path(tiny_model).parent))
     result = asked(capsys, "selfcheck")
     assert result["is_ok"], result
-    assert len(result["checks"]) >= 6
+    assert len(result["checks"]) >= 7
 
 
 def test_selfcheck_fails_when_something_does(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

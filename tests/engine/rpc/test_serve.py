@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from affine import Affine
 
 from geomm_engine import contract
 from geomm_engine.contract import (
@@ -133,6 +134,11 @@ def test_a_preflight_says_what_a_run_would_do(
     after = shared_engine.result("preflight", params)
     assert (after.tiles_total, after.tiles_done, after.estimate_s) == (320, 320, 0)
     assert after.index_dir == before.index_dir
+
+
+def test_a_preflight_says_one_size_for_pixels_that_are_not_square(shared_engine: Engine, folder: Path) -> None:
+    path = write(folder / "oblong.tif", random_bands(3), photometric="rgb", transform=Affine(5, 0, 5e5, 0, -20, 5e6))
+    assert shared_engine.result("preflight", PreflightParams(source(path), "tiny")).gsd_m == pytest.approx(10)
 
 
 @pytest.mark.parametrize(
