@@ -259,7 +259,7 @@ class GeommDock(QgsDockWidget):
     def _on_published(self, run: runs.Run) -> None:
         panel = self._panel_of(run)
         panel.show_run(run)
-        if panel is not self.tabs.currentWidget():
+        if panel is not self.tabs.currentWidget() and not self._messages:
             self.notice.show_message(
                 "success",
                 self.tr("Done: {0}.").format(run.words),
@@ -268,7 +268,8 @@ class GeommDock(QgsDockWidget):
             )
         if isinstance(run.result, contract.LocateResult):
             self.map_view.show_around(replace(run.result.best, radius_km=worth_seeing_km(run.result)))
-        known = self.target.line.codes | SAID_BY_LOCATE
+        said_before = set() if self._is_batch else self.target.line.codes  # the preflight is about the first layer
+        known = said_before | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:
             text = " ".join(self.session.texts.note(note) for note in notes)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from geomm_plugin import layers, runs
 from geomm_plugin.client import contract
 from geomm_plugin.client.contract import Level
 from geomm_plugin.client.engine_client import EngineState
+from geomm_plugin.client.failure import Failure
 
 from ..conftest import draw_raster
 from .conftest import LONG_MS, notice
@@ -286,6 +288,17 @@ def test_what_fails_of_several_layers_is_said_by_name(make_dock, qtbot, fake_eng
         click(qtbot, dock, "geommClassifyButton")
     assert "north:" in notice(dock)
     assert "south:" in notice(dock)
+
+
+def test_what_failed_is_still_said_when_another_layer_is_done(make_dock, qtbot, fake_engine, raster_layer):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    run = run_and_wait(qtbot, dock)
+    dock._is_batch = True
+    dock._on_failed(replace(run, layer_name="north"), Failure(contract.ErrorCode.RASTER_EMPTY.value))
+    dock.tabs.setCurrentWidget(dock.search)
+    dock._on_published(run)
+    assert "north:" in notice(dock)
 
 
 def test_the_answer_for_one_layer_is_not_given_to_another(make_dock, qtbot, fake_engine, project, work_dir):
