@@ -163,12 +163,12 @@ class AreaChooser(QWidget):
         self.mode_box.blockSignals(False)
         self._show_mode()
         self._show_band()
-        self.changed.emit()
         self._selected.setChecked(bool(state.get("selected", False)))
         for place in range(self._polygons.count()):
             layer = self._polygons.layer(place)
             if layer is not None and layer.id() == state.get("polygons"):
                 self._polygons.setCurrentIndex(place)
+        self.changed.emit()
 
     # --- drawing
 

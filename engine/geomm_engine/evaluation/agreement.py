@@ -117,19 +117,22 @@ def _majorities(
     truth: WarpedVRT, bounds: NDArray[np.float64], names: Mapping[int, str]
 ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
     """For each box the most frequent name, "" where there is none, and its share of the whole box, also of what of it
-    reaches beyond the truth. Several values may have one name."""
+    reaches beyond the truth."""
     majority, share = np.full(len(bounds), "", dtype=object), np.zeros(len(bounds))
     for at, box in enumerate(bounds):
         window = from_bounds(*box, transform=truth.transform).round_offsets().round_lengths()
-        values, counts = np.unique(truth.read(1, window=window), return_counts=True)
-        of_name: Counter[str] = Counter()
-        for value, count in zip(values, counts, strict=True):
-            if int(value) in names:
-                of_name[names[int(value)]] += int(count)
-        if of_name:
-            (majority[at], most), *_ = of_name.most_common(1)
-            share[at] = most / (window.width * window.height)
+        majority[at], most = commonest(truth.read(1, window=window), names)
+        share[at] = most / (window.width * window.height)
     return majority, share
+
+
+def commonest(pixels: NDArray[np.integer], names: Mapping[int, str]) -> tuple[str, int]:
+    """The most frequent name among these values and how many have it, ("", 0) where none has one. Values may share a name."""
+    of_name: Counter[str] = Counter()
+    for value, count in zip(*np.unique(pixels, return_counts=True), strict=True):
+        if int(value) in names:
+            of_name[names[int(value)]] += int(count)
+    return of_name.most_common(1)[0] if of_name else ("", 0)
 
 
 def _report(truth: NDArray[np.object_], share: NDArray[np.float64], said: NDArray[np.object_]) -> AgreementReport:

@@ -5,7 +5,6 @@ Methods 001-03 and 001-05: the source documents claim "very close" without a num
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from geomm_engine.encoders.card import Bridge, BridgeRow, ModelFolder
 from geomm_engine.encoders.device import CPU, open_image_encoder
 from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import ModelError
+from geomm_engine.evaluation.agreement import commonest
 from geomm_engine.grid import Window
 from geomm_engine.pipeline.prepare import prepare
 from geomm_engine.training.chain_crops import cut_from
@@ -116,10 +116,7 @@ def held_labels(lessons: Lessons) -> tuple[Labels, list[str]]:
 def _clear(labels: NDArray[np.uint8], window: NDArray[np.float64], words: dict[int, str]) -> str:
     y, x, height, width = window
     part = labels[int(y) : int(np.ceil(y + height)), int(x) : int(np.ceil(x + width))]
-    counts: Counter[str] = Counter()
-    for value, count in zip(*np.unique(part, return_counts=True), strict=True):
-        counts[words.get(int(value), "")] += int(count)
-    (word, most), *_ = counts.most_common(1)
+    word, most = commonest(part, words)
     return word if most >= CLEAR_SHARE * part.size else ""
 
 
