@@ -17,7 +17,7 @@ export UV_COMPILE_BYTECODE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 
-.PHONY: help setup demo test check run zip lock train students clean qgis screenshots
+.PHONY: help setup demo test check run zip lock train students phrases clean qgis screenshots
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -122,6 +122,10 @@ train: setup  ## train the built-in model anew (needs the training data; see REA
 students: setup  ## teach the students that ship anew, after the built-in model (needs the training data)
 	@$(GEOMM) train chain sentinel2_ten --output build/runs/sentinel2_ten --export resources/models/geomm-s2-ten
 	$(GEOMM) train chain sentinel1 --output build/runs/sentinel1 --export resources/models/geomm-s1
+
+phrases: setup  ## place the words that the text tower learns from anew (needs Node, WordNet and the training data)
+	@cd resources/phrases && npm install --no-audit --no-fund --no-package-lock && cd ../..
+	PYTHONPATH=engine $(ENGINE)/bin/python resources/phrases/make_phrases.py
 
 clean:  ## remove what was built; environments stay
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache

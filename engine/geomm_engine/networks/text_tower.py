@@ -61,7 +61,12 @@ class TextTower(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(n, t) int64, t ≤ context_length → (n, dim); the mean over the words up to the end mark."""
+        """(n, t) int64, t ≤ context_length → (n, dim)."""
+        vector: Tensor = self.head(self.meaning(tokens))
+        return vector
+
+    def meaning(self, tokens: Tensor) -> Tensor:
+        """(n, t) int64 → (n, width): the mean over the words up to the end mark, before the head."""
         t = tokens.shape[1]
         end = tokens.argmax(dim=1, keepdim=True)
         is_padding = torch.arange(t, device=tokens.device).unsqueeze(0) > end
@@ -69,6 +74,5 @@ class TextTower(nn.Module):
         for layer in self.layers:
             words = layer(words, is_padding)
         kept = (~is_padding).unsqueeze(2).to(words.dtype)
-        mean = (self.norm(words) * kept).sum(dim=1) / kept.sum(dim=1)
-        vector: Tensor = self.head(mean)
-        return vector
+        mean: Tensor = (self.norm(words) * kept).sum(dim=1) / kept.sum(dim=1)
+        return mean

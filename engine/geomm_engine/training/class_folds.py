@@ -24,6 +24,7 @@ from geomm_engine.training.config import ContrastiveConfig, without_sets
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.exemplars import choose_exemplars
+from geomm_engine.training.language import learn_language
 from geomm_engine.training.zero_shot import prototypes, whole_vectors
 
 _SPOKEN_FOR = 150
@@ -86,9 +87,10 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
         for place in measured.measured_places
         for item in measured.training[place].classes
     }
+    language = yield from learn_language(measured)
     for fold, unseen in enumerate(folds(names, count, config.split_seed)):
         lessons = Lessons(replace(config, unseen=unseen), data)
-        trainer = trainer_for(lessons, data)
+        trainer = trainer_for(lessons, data, language=language)
         for batch in trainer.batches(config.schedule.all_steps):
             trainer.learn(batch)
             yield Progress("train", fold * config.schedule.all_steps + trainer.step, count * config.schedule.all_steps)

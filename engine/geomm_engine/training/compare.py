@@ -21,6 +21,7 @@ from geomm_engine.progress import Job, Progress
 from geomm_engine.training.config import ContrastiveConfig
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
+from geomm_engine.training.language import learn_language
 from geomm_engine.training.loop import threads
 from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
@@ -90,7 +91,8 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
         for config in configs:
             lessons = Lessons(replace(config, seed=seed), data)
             with threads(config.threads):
-                trainer = trainer_for(lessons, data)
+                language = yield from learn_language(lessons)
+                trainer = trainer_for(lessons, data, language=language)
                 for batch in trainer.batches(config.schedule.all_steps):
                     trainer.learn(batch)
                     done += 1

@@ -30,7 +30,8 @@ class PictureSource:
 
     ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
     (drawn pictures that help the others) counts neither for stopping nor on the card. Sets of one ``group`` (their own
-    name, unless said) show the same kind of place: what a class is not, its neighbours in the group tell.
+    name, unless said) show the same kind of place: what a class is not, its neighbours in the group tell. A set that
+    ``keeps_colours`` is never tinted: it was mapped, not photographed under some light.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PictureSource:
     share: float
     whole_px: int
     is_measured: bool = True
+    keeps_colours: bool = False
     group: str = ""
 
     @property
@@ -77,6 +79,22 @@ class Vocabulary:
 
     merges_file: str
     merges: int
+
+
+@dataclass(frozen=True)
+class PhraseLessons:
+    """What the text tower learns of language: to place phrases as a published sentence encoder places them.
+
+    ``file`` lies beside this module; "" teaches none. First ``steps`` batches of phrases alone, from ``learning_rate`` as a
+    cosine; then ``beside`` phrases in every step, their loss counted ``weight`` times.
+    """
+
+    file: str = ""
+    steps: int = 0
+    batch: int = 384
+    learning_rate: float = 2e-3
+    beside: int = 128
+    weight: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -120,9 +138,9 @@ class Schedule:
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         if step < self.steps:
-            return self.learning_rate * _cosine((step - self.warmup) / max(1, self.steps - self.warmup))
+            return self.learning_rate * falling((step - self.warmup) / max(1, self.steps - self.warmup))
         fall, part = self._fall_at(step)
-        return fall.learning_rate * _cosine(part) if fall else 0.01 * self.learning_rate
+        return fall.learning_rate * falling(part) if fall else 0.01 * self.learning_rate
 
     def is_in_natural_light(self, step: int) -> bool:
         """Whether the step with this number learns from pictures in the light that they were taken in."""
@@ -139,7 +157,7 @@ class Schedule:
         return None, 0.0
 
 
-def _cosine(part: float) -> float:
+def falling(part: float) -> float:
     """From 1 down to a hundredth as ``part`` goes from 0 to 1."""
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part))
 
@@ -206,6 +224,7 @@ class ContrastiveConfig:
     vocabulary: Vocabulary
     schedule: Schedule
     network: TwoTowersSettings
+    phrases: PhraseLessons = field(default_factory=PhraseLessons)
     jitter: Jitter = field(default_factory=Jitter)
     gsd_jitter_octaves: float = 0.2
     cross_set_unsure: float = 0.5

@@ -15,9 +15,11 @@ from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.progress import Job
 from geomm_engine.training.config import ContrastiveConfig, read_config
 from geomm_engine.training.data import Batch, Lessons
+from geomm_engine.training.language import Language, learn_language, untaught
 from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
 from geomm_engine.training.losses import anchor_loss, contrastive_loss
 from geomm_engine.training.mobilenet import read_convolutions
+from geomm_engine.training.phrases import phrase_loss
 from geomm_engine.training.run_folder import Check, RunFolder
 from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
@@ -38,7 +40,12 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
     check_kind = Check
 
     def __init__(
-        self, config: ContrastiveConfig, lessons: Lessons, device: str, start: Sequence[tuple[Tensor, Tensor]] = ()
+        self,
+        config: ContrastiveConfig,
+        lessons: Lessons,
+        device: str,
+        start: Sequence[tuple[Tensor, Tensor]] = (),
+        language: Language | None = None,
     ) -> None:
         self.config = config
         self.lessons = lessons
@@ -48,11 +55,15 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
             # Pictures of their own: the batches of the run do not depend on where it starts from.
             network.image.stem.start_from(start, lessons.batch(np.random.default_rng(config.seed + 1)).images)
         network.image.stem.freeze(config.frozen_blocks)
+        if language is not None:
+            network.text.load_state_dict(language.tower)
+        self.phrase_head = None if language is None else language.head_on(device)
         self.anchors = nn.Parameter(torch.randn(len(lessons.classes), config.network.image.dim, device=device) * 0.1)
         super().__init__(network, config.schedule, config.seed, device, stem="image.stem.")
 
     def extra(self) -> dict[str, nn.Parameter]:
-        return {"anchors": self.anchors}
+        of_phrases = {} if self.phrase_head is None else dict(self.phrase_head.named_parameters(prefix="phrase_head"))
+        return {"anchors": self.anchors, **of_phrases}
 
     def batches(self, stop: int) -> Iterator[Batch]:
         while self.step < stop:
@@ -70,16 +81,20 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
             image_vector, text_vector = self.network(images, gsd_m, tokens)
         image_vector, text_vector = image_vector.float(), text_vector.float()
-        loss = contrastive_loss(image_vector, text_vector, self.network.scale, relation)
-        if self.config.anchor_weight <= 0:
-            return loss, loss
-        labels, shows, sets = (item.to(self.device) for item in (batch.labels, batch.shows, self.lessons.set_of_class))
-        anchors = functional.normalize(self.anchors, dim=1)
-        mixed_in = (batch.other_labels.to(self.device), batch.own_share.to(self.device))
-        loss = loss + self.config.anchor_weight * anchor_loss(
-            image_vector, text_vector, anchors, self.network.scale, labels, sets, shows, mixed_in
-        )
-        return loss, loss
+        told = contrastive_loss(image_vector, text_vector, self.network.scale, relation)
+        if self.config.anchor_weight > 0:
+            labels, shows, sets = (
+                item.to(self.device) for item in (batch.labels, batch.shows, self.lessons.set_of_class)
+            )
+            anchors = functional.normalize(self.anchors, dim=1)
+            mixed_in = (batch.other_labels.to(self.device), batch.own_share.to(self.device))
+            told = told + self.config.anchor_weight * anchor_loss(
+                image_vector, text_vector, anchors, self.network.scale, labels, sets, shows, mixed_in
+            )
+        if self.phrase_head is None or batch.phrases is None:
+            return told, told
+        of_phrases = phrase_loss(self.network.text, self.phrase_head, batch.phrases)
+        return told + self.config.phrases.weight * of_phrases, told
 
     def look(self) -> Check:
         """Class names typed as text against the validation pictures; the stopping metric is the mean over the sets."""
@@ -100,15 +115,16 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         run.write_history(self.history)
 
 
-def trainer_for(lessons: Lessons, data: Path, device: str = "cpu") -> Trainer:
-    """A trainer before its first step, its stem from the network that the configuration starts from.
+def trainer_for(lessons: Lessons, data: Path, device: str = "cpu", language: Language | None = None) -> Trainer:
+    """A trainer before its first step, its stem from the network that the configuration starts from, its words from
+    :func:`~geomm_engine.training.language.learn_language`.
 
     Raises:
         EngineError: that network cannot be read.
     """
     config = lessons.config
     start = read_convolutions(data / config.start) if config.start else []
-    return Trainer(config, lessons, device, start)
+    return Trainer(config, lessons, device, start, language)
 
 
 def train_contrastive(
@@ -125,7 +141,9 @@ def train_contrastive(
     lessons = Lessons(config, data)
     run.begin(config_file, device=device, threads=config.threads)
     with threads(config.threads):
-        trainer = trainer_for(lessons, data, device)
+        # What is resumed brings its words along.
+        language = untaught(lessons) if is_resumed else (yield from learn_language(lessons, device))
+        trainer = trainer_for(lessons, data, device, language)
         if is_resumed:
             trainer.restore(run.checkpoint)
         yield from steps(trainer, run)

@@ -34,12 +34,15 @@ from geomm_engine.training.config import (
 from geomm_engine.training.drawing.far import FAR
 from geomm_engine.training.drawing.near import NEAR
 from geomm_engine.training.drawing.places import draw_places, grounds_of
+from geomm_engine.training.phrases import PhraseBatch, Phrases, read_phrases
 from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, read_zip, split
 from geomm_engine.training.vocabulary import build_tokenizer, read_merges
 
 CLOUD_COUNT = 1500
 PLACE_COUNT = 80
 EARTH_COUNT = 2400
+BARE_SHARE = 0.6
+"""So many phrases are learned as they are, the others in a template."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Batch:
     """Normalised images (n, band, h, w), their ground pixel (n,) and class (n,); tokens (n, t) of the captions.
 
     ``relation`` (image, text) and ``shows`` (text, class) hold 1, 0 and −1; in ``relation`` also shares, where a picture is
-    mixed: ``other_labels`` (n,) are the classes mixed in, ``own_share`` (n,) what is left of its own.
+    mixed: ``other_labels`` (n,) are the classes mixed in, ``own_share`` (n,) what is left of its own. ``phrases`` are learned
+    beside the pictures, none of which they speak of.
     """
 
     images: Tensor
@@ -58,6 +62,7 @@ class Batch:
     shows: Tensor
     other_labels: Tensor
     own_share: Tensor
+    phrases: PhraseBatch | None = None
 
 
 def load_pictures(source: PictureSource, data: Path, seed: int, known: Sequence[PictureSet] = ()) -> PictureSet:
@@ -131,6 +136,9 @@ class Lessons:
         self.absent = self.captions.absent
         if config.absent_words_file:
             self.absent += read_absent_words(data / config.absent_words_file, self.captions)
+        self.phrases: Phrases | None = None
+        if config.phrases.file:
+            self.phrases = read_phrases(Path(__file__).parent / config.phrases.file)
         self._encoded: dict[str, list[int]] = {}
         self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)
         self._std = torch.tensor(config.normalisation.std).view(1, -1, 1, 1)
@@ -200,12 +208,13 @@ class Lessons:
             own = random.choice(self._seen[place], count)
             rows = np.array([random.choice(self._rows[place][label]) for label in own], dtype=np.int64)
             images, gsd_m = crop(self._pyramids[place], rows, size.px, size.gsd_m[config.pictures[place].name], random)
-            parts.append(images)
+            keeps = config.pictures[place].keeps_colours
+            parts.append(radiometry(images, replace(jitter, tint_share=0.0) if keeps else jitter, random))
             grounds.append(gsd_m)
             labels.append(own + first_class)
             sets.append(np.full(count, place))
             first_class += len(self.training[place].classes)
-        images = self.normalise(radiometry(torch.cat(parts), jitter, random))
+        images = self.normalise(torch.cat(parts))
         gsd_m = ground_jitter(
             torch.cat(grounds),
             config.gsd_jitter_octaves,
@@ -230,7 +239,20 @@ class Lessons:
         shows = functional.pad(shows, (0, 0, 0, len(absent)), value=SHOWS_NOT)
         tokens = self.tokens(texts + absent)
         labels_of = torch.from_numpy(label), torch.from_numpy(other)
-        return Batch(images, gsd_m, labels_of[0], tokens, relation, shows, labels_of[1], mixed.share)
+        phrases = self.phrase_batch(config.phrases.beside, random) if self.phrases else None
+        return Batch(images, gsd_m, labels_of[0], tokens, relation, shows, labels_of[1], mixed.share, phrases)
+
+    def phrase_batch(self, count: int, random: np.random.Generator) -> PhraseBatch:
+        """So many phrases, bare or in a template, which changes nothing of what they mean."""
+        if self.phrases is None:
+            raise ValueError("This recipe teaches no phrases.")
+        rows = self.phrases.draw(count, random)
+        texts = [self.phrases.texts[row] for row in rows]
+        is_bare = random.random(count) < BARE_SHARE
+        said = [
+            text if bare else self.captions.in_template(text, random) for text, bare in zip(texts, is_bare, strict=True)
+        ]
+        return PhraseBatch(self.tokens(said), torch.from_numpy(self.phrases.vectors[rows]))
 
     def _counts(self, batch: int) -> list[int]:
         """Pictures of each set in a batch; the first set takes what rounding leaves."""

@@ -1,0 +1,72 @@
+"""Phrases of everyday and map language with the vectors that a published sentence encoder gave them, and learning from them.
+
+A text tower that only ever reads captions knows nothing of other words. Placing phrases as a larger encoder does
+(distillation) tells it which words are near to which, so that a name that no picture taught has a place among those that
+pictures did (zero-shot learning from word vectors: Frome et al. 2013, Romera-Paredes & Torr 2015).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geomm_engine.contract import ErrorCode
+from geomm_engine.errors import WordsError
+from geomm_engine.networks.text_tower import TextTower
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """``vectors`` (n, dim) of unit length; ``chance`` (n,) how often each is drawn, sums to 1."""
+
+    texts: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    chance: NDArray[np.float64]
+
+    def draw(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """Rows, each by its chance; one may come twice."""
+        return np.searchsorted(np.cumsum(self.chance), random.random(count) * 0.999999)
+
+
+@dataclass(frozen=True)
+class PhraseBatch:
+    """Tokens (n, t) and the unit vectors (n, dim) that their phrases should have."""
+
+    tokens: Tensor
+    vectors: Tensor
+
+
+def read_phrases(path: Path) -> Phrases:
+    """The phrase file: ``texts`` (UTF-8, one a line), ``vectors`` (n, dim) int8 of any length, ``weights`` (n,).
+
+    Raises:
+        WordsError: the file is absent or damaged.
+    """
+    try:
+        with np.load(path) as stored:
+            texts = tuple(stored["texts"].tobytes().decode("utf-8").split("\n"))
+            vectors = stored["vectors"].astype(np.float32)
+            weights = stored["weights"].astype(np.float64)
+        if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all():
+            raise ValueError("its parts do not belong together")
+    except (OSError, ValueError, KeyError, BadZipFile) as problem:
+        raise WordsError(
+            ErrorCode.CLASS_LIST_INVALID,
+            f"The phrases of {path} cannot be read: {problem}.",
+            "Install the engine again.",
+            path=str(path),
+        ) from problem
+    return Phrases(texts, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), weights / weights.sum())
+
+
+def phrase_loss(tower: TextTower, head: nn.Linear, phrases: PhraseBatch) -> Tensor:
+    """One less the mean cosine between where the tower places these phrases and where they belong; 0–2."""
+    device = head.weight.device
+    said = functional.normalize(head(tower.meaning(phrases.tokens.to(device))).float(), dim=1)
+    return 1.0 - (said * phrases.vectors.to(device)).sum(dim=1).mean()
