@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, List, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from qgis.core import QgsProject
 from qgis.gui import QgsDockWidget, QgsMapCanvas
@@ -28,6 +28,7 @@ from .locate_panel import LocatePanel
 from .map_view import MapView, worth_seeing_km
 from .notice_bar import NoticeBar
 from .progress_strip import ProgressStrip
+from .run_messages import RunMessages
 from .runs_list import RunsList
 from .search_panel import SearchPanel
 from .target_panel import TargetPanel
@@ -53,6 +54,7 @@ class GeommDock(QgsDockWidget):
         self.locate = LocatePanel(self)
         self.progress = ProgressStrip(self)
         self.notice = NoticeBar(self)
+        self.run_messages = RunMessages(self.notice)
         self.runs_list = RunsList(self)
         self.engine_page = EnginePage(self)
         self.trouble = EngineTrouble(session, self.notice, self.engine_page)
@@ -61,8 +63,6 @@ class GeommDock(QgsDockWidget):
         self.teach_window: Optional[TeachWindow] = None
         self._has_presets = False
         self._is_restart_due = False
-        self._is_batch = False
-        self._messages: List[Message] = []
         self._lay_out()
         self._connect_panels()
         self._connect_session()
@@ -252,14 +252,14 @@ class GeommDock(QgsDockWidget):
         if problem:
             self.notice.show_message("warning", problem)
             return
-        self._is_batch, self._messages = len(targets) > 1, []
+        self.run_messages.begin(len(targets))
         for target in targets:
             start(target, area, self.target.view(), self.target.model)
 
     def _on_published(self, run: runs.Run) -> None:
         panel = self._panel_of(run)
         panel.show_run(run)
-        if panel is not self.tabs.currentWidget() and not self._messages:
+        if panel is not self.tabs.currentWidget() and not self.run_messages.has_any:
             self.notice.show_message(
                 "success",
                 self.tr("Done: {0}.").format(run.words),
@@ -268,27 +268,20 @@ class GeommDock(QgsDockWidget):
             )
         if isinstance(run.result, contract.LocateResult):
             self.map_view.show_around(replace(run.result.best, radius_km=worth_seeing_km(run.result)))
-        said_before = set() if self._is_batch else self.target.line.codes  # the preflight is about the first layer
+        said_before = (
+            set() if self.run_messages.is_batch else self.target.line.codes
+        )  # the preflight is about the first layer
         known = said_before | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:
             text = " ".join(self.session.texts.note(note) for note in notes)
-            self._say_of(run, "warning", Message(self.tr("The map is there, but:"), text))
+            self.run_messages.say(run, "warning", Message(self.tr("The map is there, but:"), text))
 
     def _on_failed(self, run: runs.Run, failure: Failure) -> None:
         if failure.is_at_start:
             self.trouble.show(failure)
             return
-        self._say_of(run, _kind(failure), self.session.texts.failure(failure))
-
-    def _say_of(self, run: runs.Run, kind: str, message: Message) -> None:
-        """Of several layers each is named, and no message takes the place of another's."""
-        if self._is_batch:
-            self._messages.append(replace(message, cause=f"{run.layer_name}: {message.cause}"))
-            texts = [f"{item.cause} {item.cure}" for item in self._messages]
-            details = "\n".join(item.details for item in self._messages if item.details)
-            message = Message("", "\n".join(texts), details)
-        self.notice.show_message(kind, message.cause, message.cure, message.details)
+        self.run_messages.say(run, _kind(failure), self.session.texts.failure(failure))
 
     def _on_emptied(self) -> None:
         self.progress.end()

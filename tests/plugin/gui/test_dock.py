@@ -294,7 +294,7 @@ def test_what_failed_is_still_said_when_another_layer_is_done(make_dock, qtbot, 
     fake_engine("well_behaved")
     dock = make_dock()
     run = run_and_wait(qtbot, dock)
-    dock._is_batch = True
+    dock.run_messages.begin(2)
     dock._on_failed(replace(run, layer_name="north"), Failure(contract.ErrorCode.RASTER_EMPTY.value))
     dock.tabs.setCurrentWidget(dock.search)
     dock._on_published(run)
