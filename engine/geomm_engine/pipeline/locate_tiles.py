@@ -30,10 +30,11 @@ from geomm_engine.geography.expert_card import ExpertCard
 from geomm_engine.grid import PixelGrid, Window
 from geomm_engine.pipeline import area as areas
 from geomm_engine.pipeline.prepare import darkest_of
+from geomm_engine.raster.files import unreadable
 from geomm_engine.raster.ground import GroundScale, to_geographic
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import RasterReader
-from geomm_engine.raster.source import Stack, describe, unreadable
+from geomm_engine.raster.source import Stack, describe
 
 ROLES = ("red", "green", "blue")
 REFLECTANCE_GAIN = 3.0

@@ -17,10 +17,11 @@ from geomm_engine.encoders.registry import find_model
 from geomm_engine.errors import RasterError
 from geomm_engine.grid import TileGrid, stride_px
 from geomm_engine.index.store import FORMAT, Manifest
+from geomm_engine.raster.bands import Band
 from geomm_engine.raster.ground import GroundScale
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import Block, RasterReader
-from geomm_engine.raster.source import Band, Stack, describe
+from geomm_engine.raster.source import Stack, describe
 from geomm_engine.sensors import quantity_of
 
 _COARSEST_FACTOR = 2.0

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from geomm_engine.contract import ErrorCode, Level, Note
 from geomm_engine.errors import RasterError
+from geomm_engine.raster.bands import Band
 from geomm_engine.raster.reader import Block
-from geomm_engine.raster.source import Band, Stack
+from geomm_engine.raster.source import Stack
 from geomm_engine.sensors import SENTINEL2_NM, SENTINEL2_OFFSET_FROM, quantity_of
 
 _UNITS_OF = {

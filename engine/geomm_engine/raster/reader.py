@@ -13,7 +13,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as FileWindow
 
 from geomm_engine.errors import RasterError
-from geomm_engine.raster.source import Band, Files, Stack, image_of, unreadable
+from geomm_engine.raster.bands import Band
+from geomm_engine.raster.files import unreadable
+from geomm_engine.raster.source import Files, Stack, image_of
 from geomm_engine.raster.validity import Validity
 
 SAMPLE_PX = 64

@@ -15,7 +15,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geomm_engine.grid import PixelGrid
-from geomm_engine.raster.source import Files, Stack, image_of, unreadable
+from geomm_engine.raster.files import unreadable
+from geomm_engine.raster.source import Files, Stack, image_of
 from geomm_engine.raster.validity import Validity
 
 _TOLERANCE_PX = 0.05

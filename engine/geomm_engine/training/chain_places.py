@@ -25,10 +25,13 @@ from geomm_engine.encoders.card import Card, ModelFolder
 from geomm_engine.errors import RasterError
 from geomm_engine.grid import PixelGrid, overlaps
 from geomm_engine.pipeline.prepare import darkest_of, sample_of, stack_notes
+from geomm_engine.raster.bands import Band
+from geomm_engine.raster.files import unreadable
 from geomm_engine.raster.ground import GroundScale
 from geomm_engine.raster.radiometry import Radiometry, Reflectance, find_radiometry
 from geomm_engine.raster.reader import RasterReader
-from geomm_engine.raster.source import Band, Stack, describe, open_straight, unreadable
+from geomm_engine.raster.source import Stack, describe
+from geomm_engine.raster.straight import open_straight
 from geomm_engine.sensors import is_same_role, quantity_of, role_of
 from geomm_engine.training.chain_config import RasterPair
 
