@@ -268,9 +268,8 @@ class GeommDock(QgsDockWidget):
             )
         if isinstance(run.result, contract.LocateResult):
             self.map_view.show_around(replace(run.result.best, radius_km=worth_seeing_km(run.result)))
-        said_before = (
-            set() if self.run_messages.is_batch else self.target.line.codes
-        )  # the preflight is about the first layer
+        # The preflight is about the first layer.
+        said_before = set() if self.run_messages.is_batch else self.target.line.codes
         known = said_before | SAID_BY_LOCATE
         notes = [note for note in run.result.notes if note.level is not contract.Level.GREEN and note.code not in known]
         if notes:

@@ -38,14 +38,14 @@ def wordnet_nouns() -> Iterator[tuple[str, int]]:
                 yield name, int(fields[1])
 
 
-def weighted_phrases() -> dict[str, int]:
-    """Every phrase and how often it is drawn beside the others; no held-out wording but those that are captions anyway."""
+def weighted_phrases() -> dict[str, tuple[int, int]]:
+    """Every phrase and how often it is drawn beside the others, with the captions and without; no held-out wording."""
     common: list[str] = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))["words"]
     rank = {word: place for place, word in enumerate(common)}
-    weights: dict[str, int] = {}
+    general: dict[str, int] = {}
 
     def put(phrase: str, weight: int) -> None:
-        weights[phrase] = max(weights.get(phrase, 0), weight)
+        general[phrase] = max(general.get(phrase, 0), weight)
 
     for name, kind in wordnet_nouns():
         is_known = all(rank.get(word, KNOWN) < KNOWN for word in re.findall("[a-z]+", name))
@@ -62,11 +62,10 @@ def weighted_phrases() -> dict[str, int]:
     captions = read_captions()
     own = {*captions.classes.values(), *captions.absent}
     own.update(text for concept in captions.concept for text in (*concept.words, *concept.sentences))
-    for text in own:
-        put(text, OF_PICTURES)
     by_class, strange = read_held_out()
     held_out = {*strange, *(text for texts in by_class.values() for text in texts)} - own
-    return {text: weights[text] for text in sorted(weights) if text not in held_out}
+    texts = sorted({*general, *own} - held_out)
+    return {text: (OF_PICTURES if text in own else general[text], general.get(text, 0)) for text in texts}
 
 
 def sentence_vectors(phrases: list[str]) -> np.ndarray:
@@ -86,7 +85,8 @@ def main() -> None:
     kept = centred @ directions[:, ::-1][:, :DIM]
     whole = np.round(kept * 127 / np.abs(kept).max(axis=1, keepdims=True)).astype(np.int8)
     texts = np.frombuffer("\n".join(weights).encode("utf-8"), np.uint8)
-    np.savez_compressed(OUT, texts=texts, vectors=whole, weights=np.array(list(weights.values()), np.uint8))
+    shares = np.array(list(weights.values()), np.uint8)
+    np.savez_compressed(OUT, texts=texts, vectors=whole, weights=shares[:, 0], general=shares[:, 1])
     print(f"{len(weights)} phrases in {OUT}")
 
 

@@ -27,6 +27,7 @@ _STAGES = {
     "anomaly": "rebuilding tiles",
     "read": "reading rasters",
     "teach": "asking the teacher",
+    "words": "learning words",
     "train": "training",
     "measure": "measuring",
     "probe": "training on folds",

@@ -1,8 +1,9 @@
 """What a recipe knows of classes that it never saw: every class is left out of training once, in one of a few folds.
 
-A class leaves with every caption that speaks of it alone. Pictures of left-out classes are then asked for by name, among
-the names of all left-out classes of their set, and among all names of the set. Classes that both sets show under one name
-(forest, river) leave both.
+A class leaves with every caption that speaks of it alone. A text tower that learns phrases learns those of a dictionary and
+of maps, not the captions; an ordinary name such as "golf course" is among them, as words without a picture. Pictures of
+left-out classes are then asked for by name, among the names of all left-out classes of their set, and among all names of the
+set. Classes that both sets show under one name (forest, river) leave both.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
         EngineError: data or captions are wrong.
     """
     config = without_sets(config, [item.name for item in config.pictures if item.is_drawn_on_others])
+    config = replace(config, phrases=replace(config.phrases, has_captions=False))
     rows: list[FoldRow] = []
     measured = Lessons(config, data)
     names = {

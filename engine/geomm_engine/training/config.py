@@ -31,7 +31,7 @@ class PictureSource:
     ``whole_px`` is the size at which a whole picture is looked at when the set is validated. A set that is not measured
     (drawn pictures that help the others) counts neither for stopping nor on the card. Sets of one ``group`` (their own
     name, unless said) show the same kind of place: what a class is not, its neighbours in the group tell. A set that
-    ``keeps_colours`` is never tinted: it was mapped, not photographed under some light.
+    ``is_never_tinted`` was mapped, not photographed under some light.
     """
 
     name: str
@@ -41,7 +41,7 @@ class PictureSource:
     share: float
     whole_px: int
     is_measured: bool = True
-    keeps_colours: bool = False
+    is_never_tinted: bool = False
     group: str = ""
 
     @property
@@ -86,7 +86,8 @@ class PhraseLessons:
     """What the text tower learns of language: to place phrases as a published sentence encoder places them.
 
     ``file`` lies beside this module; "" teaches none. First ``steps`` batches of phrases alone, from ``learning_rate`` as a
-    cosine; then ``beside`` phrases in every step, their loss counted ``weight`` times.
+    cosine after a short warm-up; then ``beside`` phrases in every step, their loss counted ``weight`` times. The captions
+    are phrases too, unless ``has_captions`` says no: then a dictionary and a map's tags are all.
     """
 
     file: str = ""
@@ -95,6 +96,7 @@ class PhraseLessons:
     learning_rate: float = 2e-3
     beside: int = 128
     weight: float = 3.0
+    has_captions: bool = True
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,8 @@ def read_config(path: Path) -> ContrastiveConfig:
         ({len(config.normalisation.mean), len(config.normalisation.std)} != {bands}, f"normalisation must have {bands} bands"),
         (config.network.image.dim != config.network.text.dim, "both towers must have the same dim"),
         (min(counts) < 1, "steps, check_every and every batch must be at least 1"),
+        (min(config.phrases.steps, config.phrases.beside) < 0 or config.phrases.batch < 1,
+         "steps and beside of phrases must be at least 0, their batch at least 1"),
     ]  # fmt: skip
     _KIND.refuse_if(problems, path)
     return config

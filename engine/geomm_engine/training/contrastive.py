@@ -116,15 +116,17 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
 
 
 def trainer_for(lessons: Lessons, data: Path, device: str = "cpu", language: Language | None = None) -> Trainer:
-    """A trainer before its first step, its stem from the network that the configuration starts from, its words from
-    :func:`~geomm_engine.training.language.learn_language`.
+    """A trainer before its first step, its stem from the network that the configuration starts from.
+
+    Args:
+        language: what :func:`~geomm_engine.training.language.learn_language` gave; None has phrases learned from nothing.
 
     Raises:
         EngineError: that network cannot be read.
     """
     config = lessons.config
     start = read_convolutions(data / config.start) if config.start else []
-    return Trainer(config, lessons, device, start, language)
+    return Trainer(config, lessons, device, start, language or untaught(lessons))
 
 
 def train_contrastive(
@@ -142,7 +144,7 @@ def train_contrastive(
     run.begin(config_file, device=device, threads=config.threads)
     with threads(config.threads):
         # What is resumed brings its words along.
-        language = untaught(lessons) if is_resumed else (yield from learn_language(lessons, device))
+        language = None if is_resumed else (yield from learn_language(lessons, device))
         trainer = trainer_for(lessons, data, device, language)
         if is_resumed:
             trainer.restore(run.checkpoint)

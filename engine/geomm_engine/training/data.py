@@ -138,7 +138,9 @@ class Lessons:
             self.absent += read_absent_words(data / config.absent_words_file, self.captions)
         self.phrases: Phrases | None = None
         if config.phrases.file:
-            self.phrases = read_phrases(Path(__file__).parent / config.phrases.file)
+            file = Path(__file__).parent / config.phrases.file
+            self.phrases = read_phrases(file, has_captions=config.phrases.has_captions)
+            self._check_phrases(self.phrases)
         self._encoded: dict[str, list[int]] = {}
         self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)
         self._std = torch.tensor(config.normalisation.std).view(1, -1, 1, 1)
@@ -186,9 +188,7 @@ class Lessons:
                 if len(encoded.ids) > self.config.network.text.context_length:
                     raise WordsError(ErrorCode.TEXT_TOO_LONG, f"The caption “{text}” is too long.", "Shorten it.")
                 self._encoded[text] = encoded.ids[: sum(encoded.attention_mask)]
-        rows = [self._encoded[text] for text in texts]
-        longest = max(len(row) for row in rows)
-        return torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64)
+        return _padded([self._encoded[text] for text in texts])
 
     def normalise(self, images: Tensor) -> Tensor:
         """Display values 0–1 → what the tower sees."""
@@ -208,8 +208,8 @@ class Lessons:
             own = random.choice(self._seen[place], count)
             rows = np.array([random.choice(self._rows[place][label]) for label in own], dtype=np.int64)
             images, gsd_m = crop(self._pyramids[place], rows, size.px, size.gsd_m[config.pictures[place].name], random)
-            keeps = config.pictures[place].keeps_colours
-            parts.append(radiometry(images, replace(jitter, tint_share=0.0) if keeps else jitter, random))
+            is_mapped = config.pictures[place].is_never_tinted
+            parts.append(radiometry(images, replace(jitter, tint_share=0.0) if is_mapped else jitter, random))
             grounds.append(gsd_m)
             labels.append(own + first_class)
             sets.append(np.full(count, place))
@@ -239,7 +239,7 @@ class Lessons:
         shows = functional.pad(shows, (0, 0, 0, len(absent)), value=SHOWS_NOT)
         tokens = self.tokens(texts + absent)
         labels_of = torch.from_numpy(label), torch.from_numpy(other)
-        phrases = self.phrase_batch(config.phrases.beside, random) if self.phrases else None
+        phrases = self.phrase_batch(config.phrases.beside, random) if self.phrases and config.phrases.beside else None
         return Batch(images, gsd_m, labels_of[0], tokens, relation, shows, labels_of[1], mixed.share, phrases)
 
     def phrase_batch(self, count: int, random: np.random.Generator) -> PhraseBatch:
@@ -252,7 +252,19 @@ class Lessons:
         said = [
             text if bare else self.captions.in_template(text, random) for text, bare in zip(texts, is_bare, strict=True)
         ]
-        return PhraseBatch(self.tokens(said), torch.from_numpy(self.phrases.vectors[rows]))
+        return PhraseBatch(_padded(self._rows_of(said)), torch.from_numpy(self.phrases.vectors[rows]))
+
+    def _rows_of(self, texts: Sequence[str]) -> list[list[int]]:
+        """Tokens of texts that are too many to be remembered."""
+        return [item.ids[: sum(item.attention_mask)] for item in self.tokenizer.encode_batch(list(texts))]
+
+    def _check_phrases(self, phrases: Phrases) -> None:
+        """Refuse phrases that the longest template makes longer than the context."""
+        template = max(self.captions.templates, key=lambda item: len(self._rows_of([item])[0]))
+        lengths = [len(row) for row in self._rows_of(phrases.texts)]
+        longest = phrases.texts[int(np.argmax(lengths))]
+        if len(self.tokenizer.encode(template.format(longest)).ids) > self.config.network.text.context_length:
+            raise WordsError(ErrorCode.TEXT_TOO_LONG, f"The phrase “{longest}” is too long.", "Shorten it.")
 
     def _counts(self, batch: int) -> list[int]:
         """Pictures of each set in a batch; the first set takes what rounding leaves."""
@@ -268,3 +280,9 @@ class Lessons:
         unseen = self._is_unseen[concepts][:, labels].T
         relation[unseen & (random.random(unseen.shape) < self.config.cross_set_unsure)] = UNSURE
         return torch.from_numpy(relation)
+
+
+def _padded(rows: Sequence[list[int]]) -> Tensor:
+    """(n, t) int64, t the longest of these rows."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64)

@@ -31,7 +31,7 @@ class Language:
 
 
 def learn_language(lessons: Lessons, device: str = "cpu") -> Job[Language | None]:
-    """Phrases alone, as the recipe's ``phrases`` says; nothing where it names none. The same for every fold and resume.
+    """Phrases alone, as the recipe's ``phrases`` says; nothing where it names none. The same for every fold.
 
     Raises:
         WordsError: a phrase is longer than the context.
@@ -59,7 +59,7 @@ def learn_language(lessons: Lessons, device: str = "cpu") -> Job[Language | None
 
 
 def untaught(lessons: Lessons) -> Language | None:
-    """Towers as random numbers make them; None where the recipe teaches no phrases."""
+    """Tower and head as random numbers make them; None where the recipe teaches no phrases."""
     if lessons.phrases is None:
         return None
     torch.manual_seed(lessons.config.seed)

@@ -7,6 +7,7 @@ pictures did (zero-shot learning from word vectors: Frome et al. 2013, Romera-Pa
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -31,7 +32,8 @@ class Phrases:
 
     def draw(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
         """Rows, each by its chance; one may come twice."""
-        return np.searchsorted(np.cumsum(self.chance), random.random(count) * 0.999999)
+        below_the_end = 1.0 - 1e-6  # the sum of so many chances may fall short of 1
+        return np.searchsorted(np.cumsum(self.chance), random.random(count) * below_the_end)
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class PhraseBatch:
     vectors: Tensor
 
 
-def read_phrases(path: Path) -> Phrases:
-    """The phrase file: ``texts`` (UTF-8, one a line), ``vectors`` (n, dim) int8 of any length, ``weights`` (n,).
+def read_phrases(path: Path, *, has_captions: bool = True) -> Phrases:
+    """The phrase file: ``texts`` (UTF-8, one a line), ``vectors`` (n, dim) int8 of any length, how often each is drawn as
+    ``weights`` (n,) or, without what only captions say, as ``general`` (n,).
 
     Raises:
         WordsError: the file is absent or damaged.
@@ -52,10 +55,10 @@ def read_phrases(path: Path) -> Phrases:
         with np.load(path) as stored:
             texts = tuple(stored["texts"].tobytes().decode("utf-8").split("\n"))
             vectors = stored["vectors"].astype(np.float32)
-            weights = stored["weights"].astype(np.float64)
+            weights = stored["weights" if has_captions else "general"].astype(np.float64)
         if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all():
             raise ValueError("its parts do not belong together")
-    except (OSError, ValueError, KeyError, BadZipFile) as problem:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
         raise WordsError(
             ErrorCode.CLASS_LIST_INVALID,
             f"The phrases of {path} cannot be read: {problem}.",

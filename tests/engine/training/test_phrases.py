@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from geomm_engine.errors import WordsError
+from geomm_engine.errors import EngineError, WordsError
 from geomm_engine.networks.text_tower import TextTower
 from geomm_engine.progress import Progress, run
 from geomm_engine.training.captions import read_captions
+from geomm_engine.training.class_folds import evaluate_folds
 from geomm_engine.training.config import PhraseLessons, find_config, read_config
 from geomm_engine.training.contrastive import Trainer, train_contrastive
 from geomm_engine.training.data import Lessons
@@ -33,7 +34,8 @@ def phrase_file(folder: Path, *, weights: int | None = None) -> Path:
     vectors = np.tile(np.eye(3, dtype=np.int8) * 127, (2, 1))
     path = folder / "phrases é.npz"
     blob = np.frombuffer("\n".join(texts).encode("utf-8"), np.uint8)
-    np.savez(path, texts=blob, vectors=vectors, weights=np.ones(weights or len(texts), np.uint8))
+    every = np.ones(weights or len(texts), np.uint8)
+    np.savez_compressed(path, texts=blob, vectors=vectors, weights=every, general=every * (np.arange(len(every)) > 0))
     return path
 
 
@@ -97,13 +99,55 @@ def test_run_with_phrases_resumes_bit_equal(folder: Path) -> None:
         assert all(torch.equal(value, states[1][part][name]) for name, value in states[0][part].items())
 
 
-@pytest.mark.parametrize("fault", ["absent", "cut", "parts"])
+def test_class_folds_learn_no_phrase_that_only_captions_say(folder: Path) -> None:
+    path = phrase_file(folder)
+    all_of_them, general = read_phrases(path), read_phrases(path, has_captions=False)
+    random = np.random.default_rng(0)
+    assert set(all_of_them.draw(500, random)) == set(range(6))
+    assert set(general.draw(500, random)) == set(range(1, 6))
+    config = read_config(find_config("drawn"))
+    config = replace(config, schedule=replace(config.schedule, steps=1), phrases=PhraseLessons(str(path), 1, beside=4))
+    seen: list[Lessons] = []
+    with pytest.MonkeyPatch.context() as patch:
+        draw = Lessons.phrase_batch
+        patch.setattr(Lessons, "phrase_batch", lambda self, *args: seen.append(self) or draw(self, *args))
+        run(evaluate_folds(config, folder, folder / "out", count=2))
+    assert seen
+    assert all(item.phrases.chance[0] == 0 for item in seen)
+
+
+def test_no_phrases_beside_the_pictures_is_a_choice(folder: Path) -> None:
+    plan = PhraseLessons(str(phrase_file(folder)), 0, beside=0)
+    lessons = Lessons(replace(read_config(find_config("drawn")), phrases=plan), folder)
+    assert lessons.batch(np.random.default_rng(0)).phrases is None
+
+
+@pytest.mark.parametrize("line", ["beside = -1", "steps = -1", "batch = 0"])
+def test_counts_of_phrases_are_checked(folder: Path, line: str) -> None:
+    recipe = (RECIPES / "drawn.toml").read_text(encoding="utf-8") + f"\n[phrases]\n{line}\n"
+    with pytest.raises(EngineError, match="phrases"):
+        read_config(written_recipe(folder / "recipe.toml", recipe, ()))
+
+
+def test_a_phrase_that_is_too_long_stops_before_the_first_step(folder: Path) -> None:
+    path = folder / "phrases.npz"
+    blob = np.frombuffer(b"lake\n" + b"x" * 90, np.uint8)
+    np.savez(path, texts=blob, vectors=np.eye(2, dtype=np.int8), weights=np.ones(2), general=np.ones(2))
+    with pytest.raises(WordsError, match="too long"):
+        Lessons(replace(read_config(find_config("drawn")), phrases=PhraseLessons(str(path))), folder)
+
+
+@pytest.mark.parametrize("fault", ["absent", "empty", "cut", "flipped", "parts"])
 def test_damaged_phrases_stop_before_the_first_step(folder: Path, fault: str) -> None:
     path = phrase_file(folder, weights=4 if fault == "parts" else None)
     if fault == "absent":
         path.unlink()
-    elif fault == "cut":
-        path.write_bytes(path.read_bytes()[:100])
+    elif fault in ("empty", "cut"):
+        path.write_bytes(path.read_bytes()[: 100 if fault == "cut" else 0])
+    elif fault == "flipped":
+        stored = bytearray(path.read_bytes())
+        stored[80:90] = bytes(10)
+        path.write_bytes(stored)
     config = replace(read_config(find_config("drawn")), phrases=PhraseLessons(str(path)))
     with pytest.raises(WordsError) as caught:
         Lessons(config, folder)

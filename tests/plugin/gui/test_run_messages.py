@@ -37,3 +37,15 @@ def test_one_layer_is_not_named_and_is_forgotten(qgis_app):
     assert notice._sign.text() == "⚠"
     assert "north:" not in notice.text
     assert not messages.has_any
+
+
+def test_the_next_run_forgets_what_was_said(qgis_app):
+    notice = NoticeBar()
+    messages = RunMessages(notice)
+    messages.begin(2)
+    say(messages, "north", "error")
+    messages.begin(2)
+    assert not messages.has_any
+    say(messages, "south", "info")
+    assert notice._sign.text() == "ℹ"
+    assert "north" not in notice.text
