@@ -39,8 +39,8 @@ class Vocabulary:
 @dataclass(frozen=True)
 class Reach:
     """How far the learned words reach to a phrase: ``reach`` is the cosine with the nearest known word less that with the
-    nearest absent one. ``nearest`` are words of the nearest things that were learned, one each. ``is_drawn``: learned, but
-    from drawings alone.
+    nearest absent one. ``nearest`` are the nearest words of the nearest things that were learned, one each. ``is_drawn``:
+    learned, but from drawings alone.
     """
 
     phrase: str
@@ -91,8 +91,12 @@ class Coverage:
         said = self._plain.get(plain(phrase))
         is_learned = said is not None or reach >= self._vocabulary.threshold
         thing = int(nearest[0]) if said is None else said
-        names = tuple(self._vocabulary.known[item][0] for item in nearest)
+        names = tuple(self._words[self._nearest_word(item, similarity)] for item in nearest)
         return Reach(phrase, reach, is_learned, names, is_learned and thing in self._vocabulary.drawn)
+
+    def _nearest_word(self, thing: np.intp, similarity: NDArray[np.float32]) -> int:
+        """Place of the word of a thing that is nearest; people know it sooner than the thing's first name."""
+        return int(np.where(self._thing == thing, similarity, -np.inf).argmax())
 
     def _vector(self, phrase: str) -> NDArray[np.float32]:
         mean = self._embed([template.format(phrase) for template in self._templates]).mean(axis=0)

@@ -45,7 +45,7 @@ def test_known_word_is_learned_wherever_it_lies(coverage: Coverage) -> None:
 def test_new_wording_near_a_known_word_is_learned(coverage: Coverage) -> None:
     found = coverage.of("copse")
     assert found.is_learned
-    assert found.nearest == ("forest", "water")
+    assert found.nearest == ("woods", "water")
     assert found.reach == pytest.approx(np.cos(0.1) - np.cos(2.8), abs=1e-5)
 
 
@@ -54,7 +54,7 @@ def test_strange_word_is_said_with_its_neighbours(coverage: Coverage, word: str)
     notes = coverage.remarks([(word,), ("lake",)], "Nano")
     assert [note.code for note in notes] == ["word_unknown"]
     assert f"Nano has not learned “{word}”" in notes[0].text
-    assert "water, forest" in notes[0].text
+    assert "lake, woods" in notes[0].text
 
 
 def test_word_known_from_drawings_is_said_to_be() -> None:
