@@ -10,8 +10,8 @@ from geomm_engine.cli import terminal
 from geomm_engine.cli.bridge_table import print_bridge
 
 if TYPE_CHECKING:
-    from geomm_engine.encoders.card import ModelFolder
-    from geomm_engine.geography.expert_card import ExpertFolder
+    from geomm_engine.encoders.card import Card, ModelFolder
+    from geomm_engine.geography.expert_card import ExpertCard, ExpertFolder
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,10 +71,8 @@ def run_show(args: argparse.Namespace) -> int:
     folder = find_model(args.model)
     card = folder.card
     if args.json:
-        terminal.print_json({"path": str(folder.path), "damaged_files": folder.damaged_files(), "card": card})
-        return 0
-    print(f"{card.name} {card.version} ({card.id})\n{card.description}\n")
-    print(f"licence        {card.licence.name} {card.licence.url}")
+        return _print_as_json(folder)
+    _print_head(card)
     print(f"bands          {', '.join(f'{band.role} ({band.wavelength_nm:g} nm)' for band in card.bands)}")
     for scale in card.scales:
         print(f"ground pixel   {scale.gsd_min_m:g} to {scale.gsd_max_m:g} m: tiles of {scale.tile_px} pixels")
@@ -108,10 +106,8 @@ def _expert(name: str) -> ExpertFolder | None:
 def _show_expert(folder: ExpertFolder, args: argparse.Namespace) -> int:
     card = folder.card
     if args.json:
-        terminal.print_json({"path": str(folder.path), "damaged_files": folder.damaged_files(), "card": card})
-        return 0
-    print(f"{card.name} {card.version} ({card.id})\n{card.description}\n")
-    print(f"licence        {card.licence.name} {card.licence.url}")
+        return _print_as_json(folder)
+    _print_head(card)
     print("bands          red, green, blue; for “geomm locate”, not for words")
     print(
         f"ground pixel   {card.gsd_min_m:g} to {card.gsd_max_m:g} m: tiles of {card.tile_min_km:g} to {card.tile_max_km:g} km"
@@ -119,6 +115,17 @@ def _show_expert(folder: ExpertFolder, args: argparse.Namespace) -> int:
     print(f"places         {card.places:,} centres; {'with' if card.has_maps else 'without'} maps of the world")
     _print_making(folder)
     return 0
+
+
+def _print_as_json(folder: ModelFolder | ExpertFolder) -> int:
+    terminal.print_json({"path": str(folder.path), "damaged_files": folder.damaged_files(), "card": folder.card})
+    return 0
+
+
+def _print_head(card: Card | ExpertCard) -> None:
+    """Who a model is, and under which licence."""
+    print(f"{card.name} {card.version} ({card.id})\n{card.description}\n")
+    print(f"licence        {card.licence.name} {card.licence.url}")
 
 
 def _print_making(folder: ModelFolder | ExpertFolder) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,10 @@ class CardFile:
     path: str
     sha256: str
     size_bytes: int
+
+    def is_whole_in(self, folder: Path) -> bool:
+        """Whether the file lies in this folder with the SHA-256 that the card says."""
+        return (folder / self.path).is_file() and file_sha256(folder / self.path) == self.sha256
 
 
 @dataclass(frozen=True)
@@ -323,11 +328,7 @@ class ModelFolder:
 
     def damaged_files(self) -> list[str]:
         """Names of the files whose SHA-256 is not the card's."""
-        return [
-            item.path
-            for item in self.card.files
-            if not (self.path / item.path).is_file() or file_sha256(self.path / item.path) != item.sha256
-        ]
+        return [item.path for item in self.card.files if not item.is_whole_in(self.path)]
 
     def summary(self) -> ModelSummary:
         card = self.card
@@ -340,7 +341,7 @@ class ModelFolder:
             gsd_max_m=card.gsd_max_m,
             bands=tuple(band.role for band in card.bands),
             dim=card.dim,
-            size_mb=round(sum(item.size_bytes for item in card.files) / 1e6, 1),
+            size_mb=size_mb(card.files),
             description=card.description,
             is_builtin=self.is_builtin,
             hops=card.hops,
@@ -349,6 +350,11 @@ class ModelFolder:
                 for item in card.measured
             ),
         )
+
+
+def size_mb(files: Sequence[CardFile]) -> float:
+    """Megabytes of a model's files, to a tenth."""
+    return round(sum(item.size_bytes for item in files) / 1e6, 1)
 
 
 def file_sha256(path: Path) -> str:

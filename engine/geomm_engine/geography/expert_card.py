@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geomm_engine.contract import ContractError, ErrorCode, ModelSummary, decode, encode
-from geomm_engine.encoders.card import CardFile, Licence, Measurement, Training, file_sha256
+from geomm_engine.encoders.card import CardFile, Licence, Measurement, Training, size_mb
 from geomm_engine.encoders.registry import BUILTIN_FOLDER, user_models_folder
 from geomm_engine.errors import ModelError
 
@@ -105,11 +105,7 @@ class ExpertFolder:
 
     def damaged_files(self) -> list[str]:
         """Names of the files whose SHA-256 is not the card's."""
-        return [
-            item.path
-            for item in self.card.files
-            if not (self.path / item.path).is_file() or file_sha256(self.path / item.path) != item.sha256
-        ]
+        return [item.path for item in self.card.files if not item.is_whole_in(self.path)]
 
     def summary(self) -> ModelSummary:
         card = self.card
@@ -122,7 +118,7 @@ class ExpertFolder:
             gsd_max_m=card.gsd_max_m,
             bands=("red", "green", "blue"),
             dim=card.dim,
-            size_mb=round(sum(item.size_bytes for item in card.files) / 1e6, 1),
+            size_mb=size_mb(card.files),
             description=card.description,
             is_builtin=self.is_builtin,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
@@ -187,7 +187,7 @@ class Lessons:
                 encoded = self.tokenizer.encode(text)
                 if len(encoded.ids) > self.config.network.text.context_length:
                     raise WordsError(ErrorCode.TEXT_TOO_LONG, f"The caption “{text}” is too long.", "Shorten it.")
-                self._encoded[text] = encoded.ids[: sum(encoded.attention_mask)]
+                self._encoded[text] = _row(encoded)
         return _padded([self._encoded[text] for text in texts])
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ class Lessons:
 
     def _rows_of(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokens of texts that are too many to be remembered."""
-        return [item.ids[: sum(item.attention_mask)] for item in self.tokenizer.encode_batch(list(texts))]
+        return [_row(item) for item in self.tokenizer.encode_batch(list(texts))]
 
     def _check_phrases(self, phrases: Phrases) -> None:
         """Refuse phrases that the longest template makes longer than the context."""
@@ -280,6 +280,11 @@ class Lessons:
         unseen = self._is_unseen[concepts][:, labels].T
         relation[unseen & (random.random(unseen.shape) < self.config.cross_set_unsure)] = UNSURE
         return torch.from_numpy(relation)
+
+
+def _row(encoded: Encoding) -> list[int]:
+    """The tokens of a text without padding."""
+    return list(encoded.ids[: sum(encoded.attention_mask)])
 
 
 def _padded(rows: Sequence[list[int]]) -> Tensor:

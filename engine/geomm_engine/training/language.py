@@ -31,11 +31,7 @@ class Language:
 
 
 def learn_language(lessons: Lessons, device: str = "cpu") -> Job[Language | None]:
-    """Phrases alone, as the recipe's ``phrases`` says; nothing where it names none. The same for every fold.
-
-    Raises:
-        WordsError: a phrase is longer than the context.
-    """
+    """Phrases alone, as the recipe's ``phrases`` says; nothing where it names none. The same for every fold."""
     start = untaught(lessons)
     plan = lessons.config.phrases
     if start is None or plan.steps == 0:
