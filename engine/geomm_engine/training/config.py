@@ -12,6 +12,7 @@ from geomm_engine.networks.two_towers import TwoTowersSettings
 from geomm_engine.training.augmentation import Jitter
 from geomm_engine.training.recipe_files import RECIPES, RecipeKind
 
+OF_PHRASES = "phrases"
 DRAWN = "drawn"
 CLOUDS = "clouds"
 EARTH_TILES = "earth tiles"
@@ -75,7 +76,9 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """``merges_file`` is relative to the data folder; without a file ("") every byte is a token."""
+    """``merges_file`` is relative to the data folder, or "phrases": the merges that one of the recipe's phrase files holds.
+    Without a file ("") every byte is a token.
+    """
 
     merges_file: str
     merges: int
@@ -85,12 +88,12 @@ class Vocabulary:
 class PhraseLessons:
     """What the text tower learns of language: to place phrases as a published sentence encoder places them.
 
-    ``file`` lies beside this module; "" teaches none. First ``steps`` batches of phrases alone, from ``learning_rate`` as a
+    ``files`` lie beside this module; none teach none. First ``steps`` batches of phrases alone, from ``learning_rate`` as a
     cosine after a short warm-up; then ``beside`` phrases in every step, their loss counted ``weight`` times. The captions
     are phrases too, unless ``has_captions`` says no: then a dictionary and a map's tags are all.
     """
 
-    file: str = ""
+    files: tuple[str, ...] = ()
     steps: int = 0
     batch: int = 384
     learning_rate: float = 2e-3
@@ -182,12 +185,16 @@ class TileScale:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the model's card will say beside what is measured; ``coarse_words`` are tried on the first set."""
+    """What the model's card will say beside what is measured; ``coarse_words`` are tried on the first set.
+
+    ``recipe`` names what makes the model ("" is the recipe of its id).
+    """
 
     name: str = "Unnamed"
     version: str = "0"
     space_id: str = "unnamed"
     description: str = ""
+    recipe: str = ""
     licence: str = "GPL-2.0-or-later"
     licence_url: str = "https://www.gnu.org/licenses/old-licenses/gpl-2.0.html"
     data: tuple[str, ...] = ()
@@ -209,6 +216,8 @@ class ContrastiveConfig:
     are OpenStreetMap tags, relative to the data folder) adds words to them.
     ``start``: a MobileNetV1 file, relative to the data folder, that the stem starts from; "" starts from random numbers.
     ``frozen_blocks``: blocks of the stem that keep what they started with.
+    ``locked_image``: an installed model whose image tower is taken as it is and stays so; the text tower alone learns
+    (locked-image tuning: Zhai et al. 2022). Pictures embedded before keep their vectors. "" lets both learn.
     ``gsd_lie_share``: pictures whose ground pixel is told wrong by up to ± ``gsd_lie_octaves``, as where metadata lie.
     ``unseen``: classes ("set/folder") that leave training entirely, with every caption that speaks of them alone.
     ``without``: sets of ``pictures`` that are left out, so that a recipe can take another's but some.
@@ -235,6 +244,7 @@ class ContrastiveConfig:
     absent_words_file: str = ""
     start: str = ""
     frozen_blocks: int = 0
+    locked_image: str = ""
     gsd_lie_share: float = 0.0
     gsd_lie_octaves: float = 2.5
     mix_share: float = 0.0

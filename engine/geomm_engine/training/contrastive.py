@@ -11,6 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geomm_engine.contract import ErrorCode
+from geomm_engine.encoders.registry import find_model
+from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower, scene_tower_settings
+from geomm_engine.errors import ModelError
+from geomm_engine.networks.scene_tower import SceneTower
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.progress import Job
 from geomm_engine.training.config import ContrastiveConfig, read_config
@@ -51,10 +56,12 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         self.lessons = lessons
         torch.manual_seed(config.seed)
         network = TwoTowers(config.network)
-        if start:
+        if config.locked_image:
+            network.image.load_state_dict(locked_tower(config).state_dict())
+        elif start:
             # Pictures of their own: the batches of the run do not depend on where it starts from.
             network.image.stem.start_from(start, lessons.batch(np.random.default_rng(config.seed + 1)).images)
-        network.image.stem.freeze(config.frozen_blocks)
+        _freeze(network, config)
         if language is not None:
             network.text.load_state_dict(language.tower)
         self.phrase_head = None if language is None else language.head_on(device)
@@ -71,9 +78,9 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
             yield self.lessons.batch(self.random, is_in_natural_light=is_natural)
 
     def wake(self) -> None:
-        """Ready to learn, but for the frozen part of the stem."""
+        """Ready to learn, but for what is frozen: a part of the stem, or the whole image tower."""
         self.network.train()
-        self.network.image.stem.freeze(self.config.frozen_blocks)
+        _freeze(self.network, self.config)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         images = batch.images.to(self.device, memory_format=torch.channels_last)
@@ -115,6 +122,30 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         run.write_history(self.history)
 
 
+def _freeze(network: TwoTowers, config: ContrastiveConfig) -> None:
+    if config.locked_image:
+        network.image.requires_grad_(False).eval()
+    else:
+        network.image.stem.freeze(config.frozen_blocks)
+
+
+def locked_tower(config: ContrastiveConfig) -> SceneTower:
+    """The image tower of the installed model that the recipe names.
+
+    Raises:
+        ModelError: there is no such model, or its image tower is built otherwise than the recipe's.
+    """
+    model = find_model(config.locked_image)
+    if not has_scene_tower(model) or scene_tower_settings(model) != config.network.image:
+        raise ModelError(
+            ErrorCode.MODEL_INVALID,
+            f"The image tower of {model.card.name} is built otherwise than the one that the recipe describes.",
+            "Name a model in “locked_image” that was trained with the same “network.image”.",
+            model=model.card.id,
+        )
+    return load_scene_tower(model)
+
+
 def trainer_for(lessons: Lessons, data: Path, device: str = "cpu", language: Language | None = None) -> Trainer:
     """A trainer before its first step, its stem from the network that the configuration starts from.
 
@@ -125,7 +156,7 @@ def trainer_for(lessons: Lessons, data: Path, device: str = "cpu", language: Lan
         EngineError: that network cannot be read.
     """
     config = lessons.config
-    start = read_convolutions(data / config.start) if config.start else []
+    start = read_convolutions(data / config.start) if config.start and not config.locked_image else []
     return Trainer(config, lessons, device, start, language or untaught(lessons))
 
 
@@ -140,6 +171,8 @@ def train_contrastive(
     config = read_config(config_file)
     run = RunFolder(folder)
     need_checkpoint(run, is_resumed)
+    if config.locked_image:
+        locked_tower(config)  # what is wrong with it is said before the words are learned
     lessons = Lessons(config, data)
     run.begin(config_file, device=device, threads=config.threads)
     with threads(config.threads):

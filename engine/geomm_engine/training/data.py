@@ -26,6 +26,7 @@ from geomm_engine.training.config import (
     DRAWN_NEAR,
     EARTH_MONTHS,
     EARTH_TILES,
+    OF_PHRASES,
     SQUARES,
     WORLD,
     ContrastiveConfig,
@@ -95,10 +96,17 @@ def _without(pictures: PictureSet, unseen: tuple[str, ...]) -> PictureSet:
     return pictures.subset(np.flatnonzero(~np.isin(pictures.labels, labels))) if labels else pictures
 
 
-def load_tokenizer(config: ContrastiveConfig, data: Path) -> Tokenizer:
-    """The tokenizer that the vocabulary of the configuration describes."""
-    file = config.vocabulary.merges_file
-    merges = read_merges(data / file, config.vocabulary.merges) if file else []
+def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | None = None) -> Tokenizer:
+    """The tokenizer that the vocabulary of the configuration describes; ``phrases`` may hold its merges.
+
+    Raises:
+        WordsError: there are not as many tokens as the network has.
+    """
+    file, count = config.vocabulary.merges_file, config.vocabulary.merges
+    if file == OF_PHRASES:
+        merges = list(phrases.merges[:count]) if phrases else []
+    else:
+        merges = read_merges(data / file, count) if file else []
     tokenizer = build_tokenizer(merges, config.network.text.context_length)
     if tokenizer.get_vocab_size() != config.network.text.vocabulary:
         raise WordsError(
@@ -119,7 +127,11 @@ class Lessons:
     def __init__(self, config: ContrastiveConfig, data: Path) -> None:
         self.config = config
         self.captions: Captions = read_captions(Path(__file__).parent / config.captions)
-        self.tokenizer = load_tokenizer(config, data)
+        self.phrases: Phrases | None = None
+        if config.phrases.files:
+            files = [Path(__file__).parent / name for name in config.phrases.files]
+            self.phrases = read_phrases(files, has_captions=config.phrases.has_captions)
+        self.tokenizer = load_tokenizer(config, data, self.phrases)
         self.training: list[PictureSet] = []
         self.validation: list[PictureSet] = []
         for source in config.pictures:
@@ -136,10 +148,7 @@ class Lessons:
         self.absent = self.captions.absent
         if config.absent_words_file:
             self.absent += read_absent_words(data / config.absent_words_file, self.captions)
-        self.phrases: Phrases | None = None
-        if config.phrases.file:
-            file = Path(__file__).parent / config.phrases.file
-            self.phrases = read_phrases(file, has_captions=config.phrases.has_captions)
+        if self.phrases is not None:
             self._check_phrases(self.phrases)
         self._encoded: dict[str, list[int]] = {}
         self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)

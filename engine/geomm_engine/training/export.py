@@ -149,7 +149,10 @@ def _draft(config: ContrastiveConfig, folder: Path) -> Card:
         text=CardText(config.network.text.context_length, facts.templates),
         scoring=CardScoring(20.0, 0.0, (0.0,) * dim, -1.0, 0.0, 1.0),
         training=Training(
-            facts.data, f"geomm train contrastive {config.id.replace('-', '_')}", config.seed, facts.note
+            facts.data,
+            f"geomm train contrastive {facts.recipe or config.id.replace('-', '_')}",
+            config.seed,
+            facts.note,
         ),
         measured=(),
     )

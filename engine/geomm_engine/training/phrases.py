@@ -8,6 +8,7 @@ pictures did (zero-shot learning from word vectors: Frome et al. 2013, Romera-Pa
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -24,11 +25,14 @@ from geomm_engine.networks.text_tower import TextTower
 
 @dataclass(frozen=True)
 class Phrases:
-    """``vectors`` (n, dim) of unit length; ``chance`` (n,) how often each is drawn, sums to 1."""
+    """``vectors`` (n, dim) of unit length; ``chance`` (n,) how often each is drawn, sums to 1. ``merges`` are the byte pairs
+    that these phrases are spelled with best, where their file says so.
+    """
 
     texts: tuple[str, ...]
     vectors: NDArray[np.float32]
     chance: NDArray[np.float64]
+    merges: tuple[tuple[str, str], ...] = ()
 
     def draw(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
         """Rows, each by its chance; one may come twice."""
@@ -44,28 +48,44 @@ class PhraseBatch:
     vectors: Tensor
 
 
-def read_phrases(path: Path, *, has_captions: bool = True) -> Phrases:
-    """The phrase file: ``texts`` (UTF-8, one a line), ``vectors`` (n, dim) int8 of any length, how often each is drawn as
-    ``weights`` (n,) or, without what only captions say, as ``general`` (n,).
+def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases:
+    """The phrases of these files together: ``texts`` (UTF-8, one a line), ``vectors`` (n, dim) int8 of any length, how often
+    each is drawn as ``weights`` (n,) or, without what only captions say, as ``general`` (n,); ``merges`` (UTF-8, a pair a
+    line) where there are any.
 
     Raises:
-        WordsError: the file is absent or damaged.
+        WordsError: a file is absent or damaged, or they do not belong together.
     """
-    try:
-        with np.load(path) as stored:
-            texts = tuple(stored["texts"].tobytes().decode("utf-8").split("\n"))
-            vectors = stored["vectors"].astype(np.float32)
-            weights = stored["weights" if has_captions else "general"].astype(np.float64)
-        if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all():
-            raise ValueError("its parts do not belong together")
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
-        raise WordsError(
-            ErrorCode.CLASS_LIST_INVALID,
-            f"The phrases of {path} cannot be read: {problem}.",
-            "Install the engine again.",
-            path=str(path),
-        ) from problem
-    return Phrases(texts, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), weights / weights.sum())
+    texts: list[str] = []
+    vectors, weights = [], []
+    merges: tuple[tuple[str, str], ...] = ()
+    for path in paths:
+        try:
+            with np.load(path) as stored:
+                own = stored["texts"].tobytes().decode("utf-8").split("\n")
+                vectors.append(stored["vectors"].astype(np.float32))
+                weights.append(stored["weights" if has_captions else "general"].astype(np.float64))
+                if "merges" in stored:
+                    merges = _pairs(stored["merges"].tobytes().decode("utf-8"))
+            if not len(own) == len(vectors[-1]) == len(weights[-1]) or not vectors[-1].any(axis=1).all():
+                raise ValueError("its parts do not belong together")
+            if vectors[-1].shape[1] != vectors[0].shape[1]:
+                raise ValueError(f"its vectors are of another kind than those of {paths[0].name}")
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
+            raise WordsError(
+                ErrorCode.CLASS_LIST_INVALID,
+                f"The phrases of {path} cannot be read: {problem}.",
+                "Install the engine again.",
+                path=str(path),
+            ) from problem
+        texts += own
+    every, share = np.concatenate(vectors), np.concatenate(weights)
+    return Phrases(tuple(texts), every / np.linalg.norm(every, axis=1, keepdims=True), share / share.sum(), merges)
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Raises ValueError where a line is no pair."""
+    return tuple((first, second) for first, second in (line.split(" ") for line in text.split("\n")))
 
 
 def phrase_loss(tower: TextTower, head: nn.Linear, phrases: PhraseBatch) -> Tensor:

@@ -177,11 +177,15 @@ def test_teaching_is_a_job_that_installs_a_model(installed: Path, folder: Path, 
         run(teach(replace(params, name="é à")))
 
 
-def test_a_student_of_other_words_is_not_offered(installed: Path, folder: Path, radar: tuple[str, str]) -> None:
+def test_a_student_outlives_better_words_but_not_another_space(
+    installed: Path, folder: Path, radar: tuple[str, str]
+) -> None:
     run(teach(TeachParams("pupil", RasterSource((radar[1],)), RasterSource((radar[0],)), "tiny", (), scenes.WORDS, 4)))
     card = read_card(installed / "tiny").card
     files = tuple(replace(item, sha256="0" * 64) if item.role == "text" else item for item in card.files)
     write_card(replace(card, files=files), installed / "tiny")
+    assert find_model("pupil").text_folder.path == installed / "tiny"
+    write_card(replace(card, space_id="elsewhere"), installed / "tiny")
     with pytest.raises(EngineError, match="another version of tiny"):
         find_model("pupil")
     assert "pupil" not in {model.card.id for model in list_models()}

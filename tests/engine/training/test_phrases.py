@@ -17,7 +17,7 @@ from geomm_engine.training.captions import read_captions
 from geomm_engine.training.class_folds import evaluate_folds
 from geomm_engine.training.config import PhraseLessons, find_config, read_config
 from geomm_engine.training.contrastive import Trainer, train_contrastive
-from geomm_engine.training.data import Lessons
+from geomm_engine.training.data import Lessons, load_tokenizer
 from geomm_engine.training.language import learn_language, untaught
 from geomm_engine.training.phrases import read_phrases
 from geomm_engine.training.recipe_files import RECIPES
@@ -40,7 +40,7 @@ def phrase_file(folder: Path, *, weights: int | None = None) -> Path:
 
 
 def lessons_with(folder: Path, steps: int) -> Lessons:
-    plan = PhraseLessons(str(phrase_file(folder)), steps, batch=24, learning_rate=5e-3, beside=12)
+    plan = PhraseLessons((str(phrase_file(folder)),), steps, batch=24, learning_rate=5e-3, beside=12)
     return Lessons(replace(read_config(find_config("drawn")), phrases=plan), folder)
 
 
@@ -85,7 +85,7 @@ def test_trainer_starts_from_the_words_and_goes_on_learning_them(folder: Path) -
 
 def test_run_with_phrases_resumes_bit_equal(folder: Path) -> None:
     recipe = (RECIPES / "drawn.toml").read_text(encoding="utf-8")
-    recipe += f'\n[phrases]\nfile = "{phrase_file(folder).as_posix()}"\nsteps = 3\nbatch = 12\nbeside = 6\n'
+    recipe += f'\n[phrases]\nfiles = ["{phrase_file(folder).as_posix()}"]\nsteps = 3\nbatch = 12\nbeside = 6\n'
     changes = (("check_every = 20", "check_every = 2"),)
     whole = written_recipe(folder / "whole.toml", recipe, (("steps = 60", "steps = 4"), *changes))
     half = written_recipe(folder / "half.toml", recipe, (("steps = 60", "steps = 4\nstop_after = 2"), *changes))
@@ -101,12 +101,14 @@ def test_run_with_phrases_resumes_bit_equal(folder: Path) -> None:
 
 def test_class_folds_learn_no_phrase_that_only_captions_say(folder: Path) -> None:
     path = phrase_file(folder)
-    all_of_them, general = read_phrases(path), read_phrases(path, has_captions=False)
+    all_of_them, general = read_phrases([path]), read_phrases([path], has_captions=False)
     random = np.random.default_rng(0)
     assert set(all_of_them.draw(500, random)) == set(range(6))
     assert set(general.draw(500, random)) == set(range(1, 6))
     config = read_config(find_config("drawn"))
-    config = replace(config, schedule=replace(config.schedule, steps=1), phrases=PhraseLessons(str(path), 1, beside=4))
+    config = replace(
+        config, schedule=replace(config.schedule, steps=1), phrases=PhraseLessons((str(path),), 1, beside=4)
+    )
     seen: list[Lessons] = []
     with pytest.MonkeyPatch.context() as patch:
         draw = Lessons.phrase_batch
@@ -117,7 +119,7 @@ def test_class_folds_learn_no_phrase_that_only_captions_say(folder: Path) -> Non
 
 
 def test_no_phrases_beside_the_pictures_is_a_choice(folder: Path) -> None:
-    plan = PhraseLessons(str(phrase_file(folder)), 0, beside=0)
+    plan = PhraseLessons((str(phrase_file(folder)),), 0, beside=0)
     lessons = Lessons(replace(read_config(find_config("drawn")), phrases=plan), folder)
     assert lessons.batch(np.random.default_rng(0)).phrases is None
 
@@ -134,7 +136,7 @@ def test_a_phrase_that_is_too_long_stops_before_the_first_step(folder: Path) -> 
     blob = np.frombuffer(b"lake\n" + b"x" * 90, np.uint8)
     np.savez(path, texts=blob, vectors=np.eye(2, dtype=np.int8), weights=np.ones(2), general=np.ones(2))
     with pytest.raises(WordsError, match="too long"):
-        Lessons(replace(read_config(find_config("drawn")), phrases=PhraseLessons(str(path))), folder)
+        Lessons(replace(read_config(find_config("drawn")), phrases=PhraseLessons((str(path),))), folder)
 
 
 @pytest.mark.parametrize("fault", ["absent", "empty", "cut", "flipped", "parts"])
@@ -148,16 +150,17 @@ def test_damaged_phrases_stop_before_the_first_step(folder: Path, fault: str) ->
         stored = bytearray(path.read_bytes())
         stored[80:90] = bytes(10)
         path.write_bytes(stored)
-    config = replace(read_config(find_config("drawn")), phrases=PhraseLessons(str(path)))
+    config = replace(read_config(find_config("drawn")), phrases=PhraseLessons((str(path),)))
     with pytest.raises(WordsError) as caught:
         Lessons(config, folder)
     assert path.name in str(caught.value)
 
 
 def test_shipped_phrases_know_what_is_near_and_hold_no_test_wording() -> None:
-    phrases = read_phrases(RECIPES.parent / "phrases.npz")
+    phrases = read_phrases([RECIPES.parent / name for name in ("phrases.npz", "ground_phrases.npz")])
     row = {text: at for at, text in enumerate(phrases.texts)}
-    assert len(row) == len(phrases.texts) > 20_000
+    assert len(row) == len(phrases.texts) > 50_000
+    assert len(set(phrases.merges)) == len(phrases.merges) == 8192
     assert phrases.chance.sum() == pytest.approx(1.0)
     captions = read_captions()
     assert set(captions.classes.values()) <= set(row)
@@ -171,3 +174,24 @@ def test_shipped_phrases_know_what_is_near_and_hold_no_test_wording() -> None:
     by_class, strange = read_held_out()
     held_out = {*strange, *(text for texts in by_class.values() for text in texts)} - own
     assert not held_out & set(row)
+
+
+def test_vocabulary_of_the_phrases_spells_common_words_in_one_piece(folder: Path) -> None:
+    config = read_config(find_config("geomm_nano_words"))
+    phrases = read_phrases([RECIPES.parent / name for name in config.phrases.files])
+    tokenizer = load_tokenizer(config, folder, phrases)
+    assert [word for word in tokenizer.encode("orchard and motorway").tokens if "!" not in word][1:-1] == [
+        "orchard</w>", "and</w>", "motorway</w>",
+    ]  # fmt: skip
+    with pytest.raises(WordsError, match="514 tokens"):
+        load_tokenizer(config, folder)
+
+
+def test_files_of_unlike_vectors_are_refused(folder: Path) -> None:
+    one = phrase_file(folder)
+    other = folder / "others.npz"
+    blob = np.frombuffer(b"lake", np.uint8)
+    np.savez(other, texts=blob, vectors=np.ones((1, 4), np.int8), weights=np.ones(1), general=np.ones(1))
+    with pytest.raises(WordsError, match="of another kind") as caught:
+        read_phrases([one, other])
+    assert other.name in str(caught.value)
