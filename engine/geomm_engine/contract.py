@@ -543,6 +543,7 @@ class ExportParams:
 class ExportResult:
     output_path: str
     tiles: int
+    notes: Tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Optional
+from typing import Optional, Sequence
 
 from qgis.core import QgsApplication, QgsProject, QgsTask, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject
@@ -62,7 +62,7 @@ class Exporter(QObject):
         )
         self._notice.show_message("info", self.tr("Writing {0} …").format(path))
         call = self._session.client.send("export", params)
-        call.succeeded.connect(lambda result: self._on_written(result.output_path, result.tiles))
+        call.succeeded.connect(lambda result: self._on_written(result.output_path, result.tiles, result.notes))
         call.failed.connect(self._on_failed)
 
     def export_tiles(self, run: Run) -> None:
@@ -84,10 +84,14 @@ class Exporter(QObject):
         )
         return path if not path or path.lower().endswith(".gpkg") else path + ".gpkg"
 
-    def _on_written(self, path: str, tiles: int) -> None:
-        text = self.tr("{0:,} tiles written.").format(tiles)
+    def _on_written(self, path: str, tiles: int, notes: Sequence[contract.Note] = ()) -> None:
+        text = " ".join([self.tr("{0:,} tiles written.").format(tiles), *map(self._session.texts.note, notes)])
         self._notice.show_message(
-            "success", text, path, action=self.tr("Add to map"), on_action=lambda: self._add(path)
+            "warning" if notes else "success",
+            text,
+            path,
+            action=self.tr("Add to map"),
+            on_action=lambda: self._add(path),
         )
 
     def _add(self, path: str) -> None:

@@ -200,7 +200,7 @@ def _lacking(index: EmbeddingIndex, chunks: list[Chunk], area: Geometry | None) 
     if done == total:
         return ()
     text = (
-        f"The index holds {done:,} of the {total:,} tiles there; the others were not searched. "
+        f"The index holds {done:,} of the {total:,} tiles there; the others were not looked at. "
         "“geomm embed” with the same raster and index completes it."
     )
     return (Note("index_incomplete", Level.AMBER, text, {"done": done, "total": total}),)
@@ -406,7 +406,7 @@ def export(params: ExportParams) -> Job[ExportResult]:
     provenance = _provenance(index, query, params.is_exact_text, "")
     with _hit_writer(path, index, scored, provenance, params.threshold) as writer:
         _write_hits(writer, scored, chosen, query.text)
-    return ExportResult(str(path), len(chosen))
+    return ExportResult(str(path), len(chosen), _lacking(index, chunks, area))
 
 
 def _provenance(index: EmbeddingIndex, query: Query, is_exact_text: bool, source_name: str) -> Provenance:

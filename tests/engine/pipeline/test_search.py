@@ -90,6 +90,7 @@ def test_an_export_holds_every_tile_that_reaches_the_threshold(
     meta, _, shapes, columns = pyogrio.raw.read(path)
     table = dict(zip(meta["fields"], columns, strict=True))
     assert result.tiles == len(shapes) == len(wanted)
+    assert not result.notes
     assert list(zip(table["row"], table["col"], strict=True)) == [(hit.row, hit.col) for hit in wanted]
     if threshold == -10.0:
         assert len(wanted) == 320
@@ -180,6 +181,8 @@ def test_half_an_index_can_be_searched_for_what_it_holds(folder: Path, tiny_mode
     assert note.level is Level.AMBER
     assert note.facts == {"done": 256, "total": 625}
     assert "geomm embed" in note.text
+    written = run(export(ExportParams(result.index_dir, "forest", str(folder / "x.gpkg"), -10.0, model=tiny_model)))
+    assert (written.tiles, written.notes) == (256, (note,))
     there = searched(folder / "there", "forest", model=tiny_model, index_dir=str(folder / "index"), area=corner)
     assert "index_incomplete" not in {note.code for note in there.notes}
 
