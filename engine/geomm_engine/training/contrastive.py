@@ -11,16 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geomm_engine.contract import ErrorCode
-from geomm_engine.encoders.registry import find_model
-from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower, scene_tower_settings
-from geomm_engine.errors import ModelError
-from geomm_engine.networks.scene_tower import SceneTower
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.progress import Job
 from geomm_engine.training.config import ContrastiveConfig, read_config
 from geomm_engine.training.data import Batch, Lessons
 from geomm_engine.training.language import Language, learn_language, untaught
+from geomm_engine.training.locked_image import check_unchanged, locked_tower
 from geomm_engine.training.loop import Learner, need_checkpoint, steps, threads
 from geomm_engine.training.losses import anchor_loss, contrastive_loss
 from geomm_engine.training.mobilenet import read_convolutions
@@ -129,23 +125,6 @@ def _freeze(network: TwoTowers, config: ContrastiveConfig) -> None:
         network.image.stem.freeze(config.frozen_blocks)
 
 
-def locked_tower(config: ContrastiveConfig) -> SceneTower:
-    """The image tower of the installed model that the recipe names.
-
-    Raises:
-        ModelError: there is no such model, or its image tower is built otherwise than the recipe's.
-    """
-    model = find_model(config.locked_image)
-    if not has_scene_tower(model) or scene_tower_settings(model) != config.network.image:
-        raise ModelError(
-            ErrorCode.MODEL_INVALID,
-            f"The image tower of {model.card.name} is built otherwise than the one that the recipe describes.",
-            "Name a model in “locked_image” that was trained with the same “network.image”.",
-            model=model.card.id,
-        )
-    return load_scene_tower(model)
-
-
 def trainer_for(lessons: Lessons, data: Path, device: str = "cpu", language: Language | None = None) -> Trainer:
     """A trainer before its first step, its stem from the network that the configuration starts from.
 
@@ -181,5 +160,7 @@ def train_contrastive(
         trainer = trainer_for(lessons, data, device, language)
         if is_resumed:
             trainer.restore(run.checkpoint)
+            if config.locked_image:
+                check_unchanged(trainer.network.image, config)
         yield from steps(trainer, run)
     return TrainingResult(folder, trainer.best_step, trainer.best_rank[0], tuple(trainer.history))

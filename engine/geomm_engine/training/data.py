@@ -100,11 +100,17 @@ def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | Non
     """The tokenizer that the vocabulary of the configuration describes; ``phrases`` may hold its merges.
 
     Raises:
-        WordsError: there are not as many tokens as the network has.
+        WordsError: the phrases hold no merges, or there are not as many tokens as the network has.
     """
     file, count = config.vocabulary.merges_file, config.vocabulary.merges
     if file == OF_PHRASES:
-        merges = list(phrases.merges[:count]) if phrases else []
+        if phrases is None or not phrases.merges:
+            raise WordsError(
+                ErrorCode.CLASS_LIST_INVALID,
+                "The vocabulary is to be that of the phrases, but no phrase file of the recipe holds merges.",
+                "Name one that does, such as ground_phrases.npz.",
+            )
+        merges = list(phrases.merges[:count])
     else:
         merges = read_merges(data / file, count) if file else []
     tokenizer = build_tokenizer(merges, config.network.text.context_length)

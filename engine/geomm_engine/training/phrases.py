@@ -66,6 +66,8 @@ def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases
                 vectors.append(stored["vectors"].astype(np.float32))
                 weights.append(stored["weights" if has_captions else "general"].astype(np.float64))
                 if "merges" in stored:
+                    if merges:
+                        raise ValueError("another file holds merges too")
                     merges = _pairs(stored["merges"].tobytes().decode("utf-8"))
             if not len(own) == len(vectors[-1]) == len(weights[-1]) or not vectors[-1].any(axis=1).all():
                 raise ValueError("its parts do not belong together")
@@ -80,6 +82,12 @@ def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases
             ) from problem
         texts += own
     every, share = np.concatenate(vectors), np.concatenate(weights)
+    if not share.any():
+        raise WordsError(
+            ErrorCode.CLASS_LIST_INVALID,
+            f"Without what only captions say, nothing is left of the phrases in {', '.join(path.name for path in paths)}.",
+            "Name a file with phrases of everyday language too.",
+        )
     return Phrases(tuple(texts), every / np.linalg.norm(every, axis=1, keepdims=True), share / share.sum(), merges)
 
 

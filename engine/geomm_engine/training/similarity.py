@@ -219,7 +219,7 @@ def export_similarity(config: SimilarityConfig, result: SimilarityResult, folder
             training=replace(card.training, recipe="geomm train similarity", seed=config.seed),
             measured=measured,
             text_from="",
-            text_sha256="",
+            image_sha256="",
             lineage=Lineage(card.id, card.version, card.hops),
             bridge=None,
         ),

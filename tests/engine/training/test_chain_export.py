@@ -21,7 +21,7 @@ from geomm_engine.contract import (
     SearchParams,
     TeachParams,
 )
-from geomm_engine.encoders.card import read_card, write_card
+from geomm_engine.encoders.card import Card, read_card, write_card
 from geomm_engine.encoders.registry import find_model, list_models, user_models_folder
 from geomm_engine.errors import EngineError
 from geomm_engine.pipeline.classify import classify
@@ -182,12 +182,20 @@ def test_a_student_outlives_better_words_but_not_another_space(
 ) -> None:
     run(teach(TeachParams("pupil", RasterSource((radar[1],)), RasterSource((radar[0],)), "tiny", (), scenes.WORDS, 4)))
     card = read_card(installed / "tiny").card
-    files = tuple(replace(item, sha256="0" * 64) if item.role == "text" else item for item in card.files)
-    write_card(replace(card, files=files), installed / "tiny")
+
+    def with_other(role: str) -> Card:
+        return replace(
+            card, files=tuple(replace(item, sha256="0" * 64) if item.role == role else item for item in card.files)
+        )
+
+    templates = ("{} as it is called now",)
+    write_card(replace(with_other("text"), text=replace(card.text, templates=templates)), installed / "tiny")
     assert find_model("pupil").text_folder.path == installed / "tiny"
-    write_card(replace(card, space_id="elsewhere"), installed / "tiny")
-    with pytest.raises(EngineError, match="another version of tiny"):
-        find_model("pupil")
+    assert find_model("pupil").card.text.templates == templates
+    for other in (with_other("image"), replace(card, space_id="elsewhere")):
+        write_card(other, installed / "tiny")
+        with pytest.raises(EngineError, match="another version of tiny"):
+            find_model("pupil")
     assert "pupil" not in {model.card.id for model in list_models()}
     shutil.rmtree(installed / "tiny")
     with pytest.raises(EngineError, match="no model “tiny”"):

@@ -15,7 +15,7 @@ from geomm_engine.networks.text_tower import TextTower
 from geomm_engine.progress import Progress, run
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.class_folds import evaluate_folds
-from geomm_engine.training.config import PhraseLessons, find_config, read_config
+from geomm_engine.training.config import PhraseLessons, Vocabulary, find_config, read_config
 from geomm_engine.training.contrastive import Trainer, train_contrastive
 from geomm_engine.training.data import Lessons, load_tokenizer
 from geomm_engine.training.language import learn_language, untaught
@@ -183,8 +183,10 @@ def test_vocabulary_of_the_phrases_spells_common_words_in_one_piece(folder: Path
     assert [word for word in tokenizer.encode("orchard and motorway").tokens if "!" not in word][1:-1] == [
         "orchard</w>", "and</w>", "motorway</w>",
     ]  # fmt: skip
-    with pytest.raises(WordsError, match="514 tokens"):
+    with pytest.raises(WordsError, match="holds merges"):
         load_tokenizer(config, folder)
+    with pytest.raises(WordsError, match="514 tokens"):
+        load_tokenizer(replace(config, vocabulary=Vocabulary("", 0)), folder)
 
 
 def test_files_of_unlike_vectors_are_refused(folder: Path) -> None:
@@ -195,3 +197,11 @@ def test_files_of_unlike_vectors_are_refused(folder: Path) -> None:
     with pytest.raises(WordsError, match="of another kind") as caught:
         read_phrases([one, other])
     assert other.name in str(caught.value)
+
+
+def test_files_that_say_nothing_general_or_spell_twice_are_refused() -> None:
+    ground = RECIPES.parent / "ground_phrases.npz"
+    with pytest.raises(WordsError, match="nothing is left"):
+        read_phrases([ground], has_captions=False)
+    with pytest.raises(WordsError, match="merges too"):
+        read_phrases([ground, ground])

@@ -128,6 +128,20 @@ def test_export_writes_a_geopackage(make_dock, qtbot, real_engine, raster_layer,
     assert Path(path).stat().st_size > 0
 
 
+@pytest.mark.parametrize("name", ["whole.gpkg", "half.gpkg"])
+def test_an_export_says_what_its_index_lacks(make_dock, qtbot, fake_engine, raster_layer, work_dir, monkeypatch, name):
+    fake_engine("well_behaved")
+    dock = make_dock()
+    dock.search.text.setText("water")
+    dock.tabs.setCurrentWidget(dock.search)
+    run_and_wait(qtbot, dock, "geommSearchButton")
+    path = str(work_dir / name)
+    monkeypatch.setattr("geomm_plugin.gui.exporting.QFileDialog.getSaveFileName", lambda *_args: (path, ""))
+    click(qtbot, dock, "geommSearchExport")
+    qtbot.waitUntil(lambda: "7 tiles written" in notice(dock), timeout=LONG_MS)
+    assert ("7 of the 9 tiles" in notice(dock)) == (name == "half.gpkg")
+
+
 def test_the_tiles_of_a_class_map_are_copied(make_dock, qtbot, fake_engine, raster_layer, work_dir, monkeypatch):
     fake_engine("well_behaved")
     dock = make_dock()
