@@ -227,7 +227,7 @@ def test_a_job_tells_its_progress_and_its_first_result(line: Line) -> None:
     note = contract.decode(contract.ProgressNote, said[0]["params"])
     assert (note.id, note.stage, note.done, note.total, note.rate, note.eta_s) == (7, "embed", 0, 2, 12.35, 6.79)
     assert contract.decode(contract.PartialNote, said[1]["params"]) == contract.PartialNote(7, "class_map", "/été.tif")
-    assert said[3]["result"] == {"output_path": "/out", "tiles": 2}
+    assert said[3]["result"] == {"output_path": "/out", "tiles": 2, "notes": []}
 
 
 def test_progress_does_not_flood_the_line_and_ends_at_the_end(line: Line) -> None:
