@@ -17,7 +17,7 @@ export UV_COMPILE_BYTECODE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 
-.PHONY: help setup demo test check run zip lock train students phrases clean qgis screenshots
+.PHONY: help setup demo test check run zip lock train students phrases clean qgis
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
