@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from geomm_engine.errors import WordsError
-from geomm_engine.training.captions import SHOWS, SHOWS_NOT, UNSURE, read_captions
+from geomm_engine.training.captions import CAPTIONS_FILE, SHOWS, SHOWS_NOT, UNSURE, read_captions
 from geomm_engine.training.vocabulary import build_tokenizer
 
 GOOD = """
@@ -106,3 +107,13 @@ def test_every_wording_fits_the_context() -> None:
     )
     assert len(longest.split()) + 8 <= 30
     assert build_tokenizer([], 200).encode(longest).ids
+
+
+def test_no_caption_says_a_wording_that_was_written_blind() -> None:
+    blind = tomllib.loads((CAPTIONS_FILE.with_name("blind_wordings.toml")).read_text(encoding="utf-8"))
+    captions = read_captions()
+    said = {text.lower() for item in captions.concept for text in (*item.words, *item.sentences)}
+    assert sum(map(len, blind.values())) > 100
+    assert not said & {text for texts in blind.values() for text in texts}
+    folders = {name.split("/")[1] for name in captions.classes}
+    assert set(blind) <= folders
