@@ -117,11 +117,9 @@ lock: $(UV)  ## pin every dependency anew
 	UV_FIND_LINKS= compile engine/locks/plugin.in -o engine/locks/plugin.txt
 
 train: setup  ## train the built-in model anew (needs the training data; see README)
-	@for recipe in geomm_nano geomm_nano_words; do  # a run that was interrupted goes on
-	  run=build/runs/$$recipe
-	  resume=; [ ! -f $$run/checkpoint.pt ] || resume=--resume
-	  $(GEOMM) train contrastive $$recipe --output $$run $$resume --export resources/models/geomm-nano
-	done
+	@run=build/runs/geomm_nano  # goes on where it was interrupted
+	resume=; [ ! -f $$run/checkpoint.pt ] || resume=--resume
+	$(GEOMM) train contrastive geomm_nano --output $$run $$resume --export resources/models/geomm-nano
 
 students: setup  ## teach the students that ship anew, after the built-in model (needs the training data)
 	@$(GEOMM) train chain sentinel2_ten --output build/runs/sentinel2_ten --export resources/models/geomm-s2-ten

@@ -56,39 +56,47 @@ def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases
     Raises:
         WordsError: a file is absent or damaged, or they do not belong together.
     """
-    texts: list[str] = []
-    vectors, weights = [], []
-    merges: tuple[tuple[str, str], ...] = ()
-    for path in paths:
-        try:
-            with np.load(path) as stored:
-                own = stored["texts"].tobytes().decode("utf-8").split("\n")
-                vectors.append(stored["vectors"].astype(np.float32))
-                weights.append(stored["weights" if has_captions else "general"].astype(np.float64))
-                if "merges" in stored:
-                    if merges:
-                        raise ValueError("another file holds merges too")
-                    merges = _pairs(stored["merges"].tobytes().decode("utf-8"))
-            if not len(own) == len(vectors[-1]) == len(weights[-1]) or not vectors[-1].any(axis=1).all():
-                raise ValueError("its parts do not belong together")
-            if vectors[-1].shape[1] != vectors[0].shape[1]:
-                raise ValueError(f"its vectors are of another kind than those of {paths[0].name}")
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
-            raise WordsError(
-                ErrorCode.CLASS_LIST_INVALID,
-                f"The phrases of {path} cannot be read: {problem}.",
-                "Install the engine again.",
-                path=str(path),
-            ) from problem
-        texts += own
-    every, share = np.concatenate(vectors), np.concatenate(weights)
-    if not share.any():
+    parts = [_read_one(path, "weights" if has_captions else "general") for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part.vectors.shape[1] != parts[0].vectors.shape[1]:
+            raise _unreadable(path, f"its vectors are of another kind than those of {paths[0].name}")
+    spelled = [part.merges for part in parts if part.merges]
+    if len(spelled) > 1:
+        raise _unreadable(paths[-1], "another file holds merges too")
+    weights = np.concatenate([part.chance for part in parts])
+    if not weights.any():
         raise WordsError(
             ErrorCode.CLASS_LIST_INVALID,
             f"Without what only captions say, nothing is left of the phrases in {', '.join(path.name for path in paths)}.",
             "Name a file with phrases of everyday language too.",
         )
-    return Phrases(tuple(texts), every / np.linalg.norm(every, axis=1, keepdims=True), share / share.sum(), merges)
+    vectors = np.concatenate([part.vectors for part in parts])
+    return Phrases(
+        tuple(text for part in parts for text in part.texts),
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        weights / weights.sum(),
+        spelled[0] if spelled else (),
+    )
+
+
+def _read_one(path: Path, drawn_by: str) -> Phrases:
+    """A file as it is stored: vectors of any length, weights that sum to anything."""
+    try:
+        with np.load(path) as stored:
+            texts = tuple(stored["texts"].tobytes().decode("utf-8").split("\n"))
+            vectors = stored["vectors"].astype(np.float32)
+            weights = stored[drawn_by].astype(np.float64)
+            merges = _pairs(stored["merges"].tobytes().decode("utf-8")) if "merges" in stored else ()
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
+        raise _unreadable(path, str(problem)) from problem
+    if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all():
+        raise _unreadable(path, "its parts do not belong together")
+    return Phrases(texts, vectors, weights, merges)
+
+
+def _unreadable(path: Path, problem: str) -> WordsError:
+    text = f"The phrases of {path} cannot be read: {problem}."
+    return WordsError(ErrorCode.CLASS_LIST_INVALID, text, "Install the engine again.", path=str(path))
 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:

@@ -43,12 +43,8 @@ def test_folder_is_small_and_whole(model: ModelFolder) -> None:
 
 
 def test_card_is_of_the_shipped_recipe(model: ModelFolder) -> None:
-    config = read_config(find_config("geomm_nano_words"))
-    assert (model.card.id, model.card.version, model.card.space_id) == (
-        config.id, config.card.version, config.card.space_id,
-    )  # fmt: skip
-    assert (model.card.training.seed, model.card.training.data) == (config.seed, config.card.data)
-    assert model.card.training.recipe.endswith(config.card.recipe)
+    config = read_config(find_config("geomm_nano"))
+    assert (model.card.id, model.card.training.seed) == (config.id, config.seed)
     assert settings_of(model.card) == json.loads(json.dumps(encode(config.network)))
 
 
