@@ -26,19 +26,24 @@ from geomm_engine.contract import ContractError, ErrorCode, decode, encode
 from geomm_engine.errors import StoreError, writing
 from geomm_engine.grid import CHUNK_CELLS, Chunk, PixelGrid, TileGrid
 
-FORMAT = 1
+FORMAT = 2
 _GROUP_FILE = "zarr.json"
+_TOLD = ("model_version", "software")
 _MIN_VALID_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an index was made of; two runs with equal manifests share their chunks. Plain values only."""
+    """What an index was made of; two runs with equal manifests share their chunks. Plain values only.
+
+    ``vectors_sha256`` stands for all of the model that decides a vector. The versions of model and software are told, not
+    compared: a release with better words finds the vectors that are there.
+    """
 
     format: int
     model_id: str
     model_version: str
-    card_sha256: str
+    vectors_sha256: str
     space_id: str
     dim: int
     paths: tuple[str, ...]
@@ -59,8 +64,8 @@ class Manifest:
 
     @property
     def key(self) -> str:
-        """Short name of everything that decides a vector; the software's version is told, not compared."""
-        decisive = {name: value for name, value in encode(self).items() if name != "software"}
+        """Short name of everything that decides a vector."""
+        decisive = {name: value for name, value in encode(self).items() if name not in _TOLD}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -279,7 +284,7 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 def _difference(found: Manifest, wanted: Manifest) -> str:
-    if found.card_sha256 != wanted.card_sha256:
+    if found.vectors_sha256 != wanted.vectors_sha256:
         return f"by another model ({found.model_id} {found.model_version})"
     if found.paths != wanted.paths or found.source_fingerprint != wanted.source_fingerprint:
         return "from another raster, or the raster has changed since"

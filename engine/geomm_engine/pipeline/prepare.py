@@ -75,7 +75,7 @@ class Prepared:
             format=FORMAT,
             model_id=self.card.id,
             model_version=self.card.version,
-            card_sha256=self.folder.card_sha256,
+            vectors_sha256=self.folder.vectors_sha256,
             space_id=self.card.space_id,
             dim=self.card.dim,
             paths=self.stack.paths,

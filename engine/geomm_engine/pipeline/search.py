@@ -55,7 +55,10 @@ _WEAK_SCORE = 1.5
 
 
 class Query(Protocol):
-    """What is looked for, made ready for one model's space; ``text``, ``not_text`` and ``remarks`` are for a person."""
+    """What is looked for, made ready by one ``model``; ``text``, ``not_text`` and ``remarks`` are for a person."""
+
+    @property
+    def model(self) -> ModelMark: ...
 
     @property
     def text(self) -> str: ...
@@ -75,6 +78,7 @@ class Query(Protocol):
 class TextQuery:
     """A typed sentence."""
 
+    model: ModelMark
     text: str
     not_text: str
     wanted: NDArray[np.float32]
@@ -91,7 +95,8 @@ class TextQuery:
         if not_text.strip():
             unwanted = query_vector(encoder.embed_texts, not_text, templates, is_exact_text=is_exact_text)
         background = card.scoring.background_similarity_mean, card.scoring.background_similarity_std
-        return cls(text, not_text, wanted, unwanted, background, word_remarks(folder, (text.strip(),)))
+        remarks = word_remarks(folder, (text.strip(),))
+        return cls(_mark(folder), text, not_text, wanted, unwanted, background, remarks)
 
     def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return similarity_scores(vectors, self.wanted, self.unwanted, *self.background)
@@ -101,6 +106,7 @@ class TextQuery:
 class PlaceQuery:
     """A place on Earth, in the space of a location model: which tiles look like it, more than like any other place."""
 
+    model: ModelMark
     text: str
     vector: NDArray[np.float32]
     background: PlaceBackground
@@ -123,7 +129,7 @@ class PlaceQuery:
                 "Give the latitude (−90 to 90) and then the longitude (−180 to 180) in degrees, such as 48.2,16.4.",
             )
         tower = open_location_tower(folder)
-        return cls(f"{lat:g}, {lon:g}", tower.embed_places(lat, lon)[0], tower.background)
+        return cls(_mark(folder), f"{lat:g}, {lon:g}", tower.embed_places(lat, lon)[0], tower.background)
 
     def score(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self.background.scores(vectors, self.vector)
@@ -211,10 +217,10 @@ def model_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:
 
     Raises:
         ModelError: it is not installed.
-        StoreError: the installed one is another version, so that its words and these vectors do not belong together.
+        StoreError: the installed one sees otherwise, so that its words and these vectors do not belong together.
     """
     folder = find_model(model or index.manifest.model_id)
-    if folder.card.space_id != index.manifest.space_id or folder.card_sha256 != index.manifest.card_sha256:
+    if folder.vectors_sha256 != index.manifest.vectors_sha256:
         raise StoreError(
             ErrorCode.INDEX_INCOMPATIBLE,
             f"The index {index.path} was made by {index.manifest.model_id} {index.manifest.model_version}; "
@@ -419,7 +425,16 @@ def _provenance(index: EmbeddingIndex, query: Query, is_exact_text: bool, source
         source_name=source_name or Path(manifest.paths[0]).stem,
         source_paths=manifest.paths,
         radiometry=manifest.radiometry_text,
-        model=ModelMark(manifest.model_id, manifest.model_version, manifest.card_sha256),
+        model=query.model,
         prompts=prompts,
-        parameters={"tile_m": index.grid.tile_m, "gsd_m": index.grid.gsd_m, "is_exact_text": is_exact_text},
+        parameters={
+            "tile_m": index.grid.tile_m,
+            "gsd_m": index.grid.gsd_m,
+            "is_exact_text": is_exact_text,
+            "embedded_by": f"{manifest.model_id} {manifest.model_version}",
+        },
     )
+
+
+def _mark(folder: ModelFolder) -> ModelMark:
+    return ModelMark(folder.card.id, folder.card.version, folder.card_sha256)

@@ -26,7 +26,7 @@ SHAPE = (16 * 40 + 5, 16 * 20)  # 41 × 20 cells of 16 pixels: 3 × 2 chunks, cu
 def manifest(**changes) -> Manifest:
     grid = TileGrid(PixelGrid("WKT é", Affine(10, 0, 5e5, 0, -10, 5e6), SHAPE), (16, 16), 32, (10.0, 10.0))
     plain = Manifest(
-        format=store.FORMAT, model_id="tiny", model_version="1", card_sha256="abc", space_id="tiny-1", dim=DIM,
+        format=store.FORMAT, model_id="tiny", model_version="1", vectors_sha256="abc", space_id="tiny-1", dim=DIM,
         paths=("/été/a b.tif",), roles=("0:1:red",), source_fingerprint="f", unit="display", gain=(1 / 255,), offset=(0.0,),
         radiometry_text="red", crs_wkt=grid.pixels.crs_wkt, transform=tuple(grid.pixels.transform)[:6], shape_yx=SHAPE,
         stride_yx_px=grid.stride_yx_px, tile_px=32, pixel_m_yx=grid.pixel_m_yx, row_stretch=(), software="test",
@@ -122,7 +122,7 @@ class Recorder:
 def test_the_same_manifest_opens_what_is_there(folder: Path) -> None:
     index = EmbeddingIndex.create(folder / "index", manifest())
     fill(index)
-    again = EmbeddingIndex.create(folder / "index", manifest(software="a later version"))
+    again = EmbeddingIndex.create(folder / "index", manifest(software="a later version", model_version="2"))
     assert again.done() == set(index.grid.chunks())
 
 
@@ -134,8 +134,9 @@ def test_an_empty_folder_becomes_an_index(folder: Path) -> None:
 
 
 CHANGES = {
-    "card_sha256": "other", "paths": ("/b.tif",), "source_fingerprint": "g", "unit": "stretch", "gain": (0.5,), "offset": (0.1,),
-    "roles": ("0:2:red",), "stride_yx_px": (8, 8), "tile_px": 64, "crs_wkt": "other", "row_stretch": ((1.0, 2.0),) * 41,
+    "vectors_sha256": "other", "paths": ("/b.tif",), "source_fingerprint": "g", "unit": "stretch", "gain": (0.5,),
+    "offset": (0.1,), "roles": ("0:2:red",), "stride_yx_px": (8, 8), "tile_px": 64, "crs_wkt": "other",
+    "row_stretch": ((1.0, 2.0),) * 41,
 }  # fmt: skip
 
 

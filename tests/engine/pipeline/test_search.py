@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +13,12 @@ import pytest
 import rasterio
 
 from geomm_engine.contract import Area, ErrorCode, ExportParams, Level, SearchParams, SearchResult
+from geomm_engine.encoders.card import read_card, write_card
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder
 from geomm_engine.errors import EngineError, StoreError
 from geomm_engine.pipeline.search import export, search
 from geomm_engine.progress import run
+from geomm_engine.writers.provenance import TAG
 from tests.engine.pipeline.asking import classified, drawn, embedded, searched, source
 from tests.engine.raster.drawing import random_bands, write
 from tests.engine.tiny_model import write_tiny_model
@@ -198,3 +203,19 @@ def test_cancelling_leaves_nothing_half_written(found: SearchResult, tiny_model:
     next(job)
     job.close()
     assert not (folder / "none").exists()
+
+
+def test_better_words_find_the_vectors_that_are_there(found: SearchResult, tiny_model: str, folder: Path) -> None:
+    newer = folder / "newer"
+    shutil.copytree(tiny_model, newer)
+    card = read_card(newer).card
+    write_card(replace(card, version="2", scoring=replace(card.scoring, background_similarity_std=0.5)), newer)
+    again = searched(folder / "again", "lake", model=str(newer), index_dir=found.index_dir, top_k=30)
+    assert [(hit.row, hit.col) for hit in again.hits] == [(hit.row, hit.col) for hit in found.hits]
+    with rasterio.open(again.score_path) as raster:
+        told = json.loads(raster.tags()[TAG])
+    assert told["model"]["version"] == "2"
+    assert told["parameters"]["embedded_by"] == f"{card.id} {card.version}"
+    write_card(replace(card, has_gsd_input=not card.has_gsd_input), newer)
+    with pytest.raises(StoreError, match="Embed the raster again"):
+        searched(folder / "none", "lake", model=str(newer), index_dir=found.index_dir)
