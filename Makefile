@@ -127,6 +127,8 @@ students: setup  ## teach the students that ship anew, after the built-in model 
 
 phrases: setup  ## place the words that the text tower learns from anew (needs Node, WordNet and the training data)
 	@cd resources/phrases && npm install --no-audit --no-fund --no-package-lock && cd ../..
+	$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv/phrases
+	$(UV) pip install --quiet --python .venv/phrases/bin/python -r resources/phrases/requirements.txt
 	PYTHONPATH=engine $(ENGINE)/bin/python resources/phrases/make_phrases.py
 
 clean:  ## remove what was built; environments stay

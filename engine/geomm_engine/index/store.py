@@ -69,6 +69,11 @@ class Manifest:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def made_by(self) -> str:
+        """The model that embedded, for a person."""
+        return f"{self.model_id} {self.model_version}"
+
+    @property
     def grid(self) -> TileGrid:
         pixels = PixelGrid(self.crs_wkt, Affine(*self.transform), self.shape_yx)
         return TileGrid(pixels, self.stride_yx_px, self.tile_px, self.pixel_m_yx, self.row_stretch)
@@ -285,7 +290,7 @@ def _decoding(path: Path) -> Iterator[None]:
 
 def _difference(found: Manifest, wanted: Manifest) -> str:
     if found.vectors_sha256 != wanted.vectors_sha256:
-        return f"by another model ({found.model_id} {found.model_version})"
+        return f"by another model ({found.made_by})"
     if found.paths != wanted.paths or found.source_fingerprint != wanted.source_fingerprint:
         return "from another raster, or the raster has changed since"
     return f"with other settings ({found.radiometry_text})"

@@ -143,7 +143,7 @@ class BandStudent(nn.Module):
         self.bands = BandKernels(settings.codes, stem.channels[0], settings.code_width)
         self.gain = nn.Parameter(torch.zeros(stem.channels[0]))
         self.tower = SceneTower(settings.tower)
-        self.views = settings.tower.views
+        self.look = settings.tower
         for name, values, default in (("lowest", settings.lowest, -math.inf), ("highest", settings.highest, math.inf)):
             bound = torch.tensor(values or (default,) * settings.tower.bands).view(1, -1, 1, 1)
             self.register_buffer(name, bound, persistent=False)

@@ -21,10 +21,11 @@ from geomm_engine.networks.views import COUNTS
 @dataclass(frozen=True)
 class SceneTowerSettings:
     """``reference_m`` is the ground size of a patch for which the slopes of the heads are meant; ``position`` is one of
-    ``scale_alibi.Position``; ``views`` of a tile are averaged by the ready model (``views.SeveralViews``).
+    ``scale_alibi.Position``. The ready model averages ``views`` of a tile (``views.SeveralViews``) and looks at it with
+    ``view_px`` pixels a side (``views.SizedView``; 0: as many as it has).
 
     Raises:
-        ValueError: ``position`` is none of them, or there are no such ``views``.
+        ValueError: ``position`` is none of them, or there are no such ``views`` or ``view_px``.
     """
 
     dim: int = 192
@@ -38,12 +39,15 @@ class SceneTowerSettings:
     reference_m: float = 20.0
     gsd_width: int = 32
     views: int = 1
+    view_px: int = 0
 
     def __post_init__(self) -> None:
         if self.position not in get_args(Position):
             raise ValueError(f"position “{self.position}” is none of {', '.join(get_args(Position))}")
         if self.views not in COUNTS:
             raise ValueError(f"{self.views} views of a tile are none of {', '.join(map(str, COUNTS))}")
+        if self.view_px < 0:
+            raise ValueError(f"a tile cannot be looked at with {self.view_px} pixels a side")
 
 
 class SceneTower(nn.Module):

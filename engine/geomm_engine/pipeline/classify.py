@@ -29,6 +29,7 @@ from geomm_engine.encoders.card import ModelFolder
 from geomm_engine.encoders.onnx_encoder import OnnxTextEncoder
 from geomm_engine.errors import RasterError, writing
 from geomm_engine.grid import Chunk, TileGrid
+from geomm_engine.index.store import EmbeddingIndex
 from geomm_engine.pipeline import mapping
 from geomm_engine.pipeline.embed import EmbedRun, cache_folder
 from geomm_engine.pipeline.mapping import MARGIN, Region, RegionData
@@ -189,7 +190,7 @@ class Drawing:
         self._scorer = scorer
         self._params = params
         self._grid = run.prepared.grid
-        self._provenance = _provenance(run.prepared, scorer, params)
+        self._provenance = _provenance(run.index, run.prepared, scorer, params)
         self._area_ha = np.zeros(256)
         self._tiles = np.zeros(256, dtype=np.int64)
         self._unfamiliar = 0
@@ -337,7 +338,7 @@ def _preview(run: EmbedRun, scorer: Scorer, params: ClassifyParams) -> Job[None]
     path = cache_folder() / "preview" / f"{name}.tif"
     grid = run.prepared.grid
     done: set[Chunk] = run.index.done()
-    provenance = _provenance(run.prepared, scorer, params)
+    provenance = _provenance(run.index, run.prepared, scorer, params)
     with CogWriter(
         path, grid.map_grid, band_names=["class"], dtype="uint8", nodata=0, provenance=provenance,
         categories=scorer.categories, style_qml=class_raster_style(scorer.categories),
@@ -372,7 +373,7 @@ def _columns(prompts: Sequence[Prompt]) -> list[str]:
     return names
 
 
-def _provenance(prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> Provenance:
+def _provenance(index: EmbeddingIndex, prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> Provenance:
     templates = ("{}",) if params.is_exact_text else prepared.card.text.templates
     words = {entry.name: (entry.name, *entry.synonyms) for entry in scorer.entries}
     return Provenance(
@@ -393,6 +394,7 @@ def _provenance(prepared: Prepared, scorer: Scorer, params: ClassifyParams) -> P
             "reject_threshold": scorer.threshold if np.isfinite(scorer.threshold) else "off",
             "is_smooth": scorer.is_smooth,
             "negatives": ", ".join(entry.name for entry in scorer.entries if entry.is_negative),
+            "embedded_by": index.manifest.made_by,
         }
         | ({"familiar_threshold": scorer.exemplars.threshold} if scorer.exemplars else {})
         | ({"prior": scorer.prior.text} if scorer.prior else {}),

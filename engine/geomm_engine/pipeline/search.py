@@ -223,8 +223,8 @@ def model_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:
     if folder.vectors_sha256 != index.manifest.vectors_sha256:
         raise StoreError(
             ErrorCode.INDEX_INCOMPATIBLE,
-            f"The index {index.path} was made by {index.manifest.model_id} {index.manifest.model_version}; "
-            f"installed is {folder.card.version}.",
+            f"The index {index.path} was made by {index.manifest.made_by}, whose image tower was another one than that of "
+            f"{folder.card.id} {folder.card.version}.",
             "Embed the raster again.",
             path=str(index.path),
         )
@@ -431,7 +431,7 @@ def _provenance(index: EmbeddingIndex, query: Query, is_exact_text: bool, source
             "tile_m": index.grid.tile_m,
             "gsd_m": index.grid.gsd_m,
             "is_exact_text": is_exact_text,
-            "embedded_by": f"{manifest.model_id} {manifest.model_version}",
+            "embedded_by": manifest.made_by,
         },
     )
 

@@ -77,7 +77,8 @@ def settings_for(lessons: Lessons) -> BandStudentSettings:
         tuple((value - mean) / std for mean, std in zip(radiometry.mean, radiometry.std, strict=True))
         for value in (0.0, 1.0)
     )
-    settings = replace(scene_tower_settings(origin), dim=lessons.dim)
+    views = lessons.config.network.views
+    settings = replace(scene_tower_settings(origin), dim=lessons.dim, views=views, view_px=0)
     return BandStudentSettings(lessons.codes, settings, lowest, highest)
 
 
@@ -207,7 +208,7 @@ class Trainer(Learner[BandStudent, Batch, ChainCheck]):
     def look(self) -> ChainCheck:
         """The averaged student beside its teacher on the held-out tiles."""
         held, words, others = self.lessons.held, self.lessons.words, self.lessons.others
-        network = ready(self.average, self.average.views)
+        network = ready(self.average, self.average.look)
         scale = self.lessons.teacher.card.scoring.logit_scale
         vectors = student_vectors(network, self.lessons, held)
         overlap = float(word_overlap(vectors, held.teacher, words, scale).mean())

@@ -115,11 +115,13 @@ class BandJitter:
 @dataclass(frozen=True)
 class Trunk:
     """``starts_taught``: the student takes over the tower of its teacher, or of the built-in model where the teacher's is of
-    another kind. Else it begins with a ``tower`` that knows nothing.
+    another kind. Else it begins with a ``tower`` that knows nothing. The ready student looks at ``views`` of a tile, with the
+    pixels that it learned from.
     """
 
     starts_taught: bool = True
     tower: SceneTowerSettings = field(default_factory=SceneTowerSettings)
+    views: int = 2
 
 
 @dataclass(frozen=True)

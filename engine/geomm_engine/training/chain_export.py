@@ -104,7 +104,7 @@ def write_student_graph(network: BandStudent, path: Path) -> None:
     """``image`` (n, band, h, w) normalised, ``gsd_m`` (n,), ``present`` (n, band) → ``embedding`` (n, dim), unit vectors."""
     student = FrozenStudent(network)
     bands = student.kernels.shape[0]
-    module = Unit(ready(student, network.views)).eval().to("cpu")
+    module = Unit(ready(student, network.look)).eval().to("cpu")
     inputs = (torch.zeros(2, bands, 64, 64), torch.full((2,), 10.0), torch.ones(2, bands))
     axes = {"image": {0: "n", 2: "h", 3: "w"}, "gsd_m": {0: "n"}, "present": {0: "n"}, "embedding": {0: "n"}}
     with writing(path), warnings.catch_warnings():
@@ -210,7 +210,7 @@ def _deviation(network: BandStudent, model: ModelFolder, lessons: Lessons) -> fl
     images = lessons.held.student[:_CHECKED].astype(np.float32)
     count = len(lessons.bands)
     cases = [list(range(count))] + ([list(range(1, count))] if model.card.bands_needed and count > 1 else [])
-    student = ready(network, network.views)
+    student = ready(network, network.look)
     worst = 0.0
     for bands in cases:
         present = torch.zeros(len(images), count)

@@ -115,7 +115,7 @@ def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
     """What stands for the training pictures of this network, as in an exported model but from some of each class."""
     chosen, seed = [], lessons.config.split_seed
     random = np.random.default_rng(seed)
-    tower = ready(network.image, lessons.config.network.image.views)
+    tower = ready(network.image, lessons.config.network.image)
     for pictures, source in zip(lessons.training, lessons.config.pictures, strict=True):
         rows = [random.permutation(np.flatnonzero(pictures.labels == at)) for at in np.unique(pictures.labels)]
         some = pictures.subset(np.concatenate([own[:_SPOKEN_FOR] for own in rows]))
@@ -128,7 +128,7 @@ def _row(
     fold: int, network: TwoTowers, known: Exemplars, lessons: Lessons, place: int, unseen: tuple[str, ...]
 ) -> FoldRow:
     source, pictures = lessons.config.pictures[place], lessons.validation[place]
-    tower = ready(network.image, lessons.config.network.image.views)
+    tower = ready(network.image, lessons.config.network.image)
     vectors = whole_vectors(tower, pictures, source.whole_px, lessons.normalise)
     texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
     cosine = vectors @ texts.T

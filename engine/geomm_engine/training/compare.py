@@ -107,7 +107,7 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
 
 
 def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> list[Figure]:
-    tower = ready(network.image, lessons.config.network.image.views)
+    tower = ready(network.image, lessons.config.network.image)
     found: list[Figure] = []
     for place in lessons.measured_places:
         source, pictures = lessons.config.pictures[place], lessons.validation[place]

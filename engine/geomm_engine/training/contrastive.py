@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geomm_engine.networks.two_towers import TwoTowers
+from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job
 from geomm_engine.training.config import ContrastiveConfig, read_config
 from geomm_engine.training.data import Batch, Lessons
@@ -82,7 +83,7 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         images = batch.images.to(self.device, memory_format=torch.channels_last)
         gsd_m, tokens, relation = (item.to(self.device) for item in (batch.gsd_m, batch.tokens, batch.relation))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
-            image_vector, text_vector = self.network(images, gsd_m, tokens)
+            image_vector, text_vector = self.network(images, gsd_m, tokens, self._sight(self.network))
         image_vector, text_vector = image_vector.float(), text_vector.float()
         told = contrastive_loss(image_vector, text_vector, self.network.scale, relation)
         if self.config.anchor_weight > 0:
@@ -104,12 +105,16 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         found: dict[str, float] = {}
         for place in self.lessons.measured_places:
             source, pictures = self.config.pictures[place], self.lessons.validation[place]
-            vectors = whole_vectors(self.average.image, pictures, source.whole_px, self.lessons.normalise)
+            vectors = whole_vectors(self._sight(self.average), pictures, source.whole_px, self.lessons.normalise)
             names = [self.lessons.captions.classes[item] for item in pictures.classes]
             found[source.name] = top_1(vectors, prototypes(self.average, names, self.lessons.tokens), pictures)
         metric = sum(found.values()) / len(found)
         scale = float(self.network.scale.detach())
         return Check(self.step, self.mean_loss, scale, metric, found, round(self.elapsed_s, 1))
+
+    def _sight(self, network: TwoTowers) -> nn.Module:
+        """The image tower as it learns; one that is finished looks as it will when it is used."""
+        return ready(network.image, self.config.network.image) if self.config.locked_image else network.image
 
     def rank(self, check: Check) -> tuple[float, ...]:
         return (check.text_metric,)

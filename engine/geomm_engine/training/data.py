@@ -108,7 +108,7 @@ def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | Non
             raise WordsError(
                 ErrorCode.CLASS_LIST_INVALID,
                 "The vocabulary is to be that of the phrases, but no phrase file of the recipe holds merges.",
-                "Name one that does, such as ground_phrases.npz.",
+                "Name one that does, such as phrases_minilm.npz.",
             )
         merges = list(phrases.merges[:count])
     else:

@@ -95,7 +95,7 @@ def export_model(config_file: Path, run_path: Path, folder: Path, *, data: Path)
     round_weights(network)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    image_tower = ready(network.image, config.network.image.views)
+    image_tower = ready(network.image, config.network.image)
     write_image_graph(image_tower, folder / FILES["image"], bands=config.network.image.bands)
     write_text_graph(network, folder / FILES["text"], context_length=config.network.text.context_length)
     write_image_weights(network, folder / FILES["weights"])

@@ -39,7 +39,8 @@ class Unit(nn.Module):
 
 
 def write_image_graph(tower: nn.Module, path: Path, *, bands: int) -> None:
-    """``image`` (n, band, h, w) normalised and ``gsd_m`` (n,) → ``embedding`` (n, dim); n, h and w are free."""
+    """``image`` (n, band, h, w) normalised and ``gsd_m`` (n,) → ``embedding`` (n, dim); n, h and w are
+    free, but that a tower which looks with its own number of pixels wants square tiles."""
     inputs = (torch.zeros(2, bands, 64, 64), torch.full((2,), 10.0))
     axes = {"image": {0: "n", 2: "h", 3: "w"}, "gsd_m": {0: "n"}, "embedding": {0: "n"}}
     _write(Unit(tower), inputs, path, ["image", "gsd_m"], axes)

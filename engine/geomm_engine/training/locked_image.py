@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from geomm_engine.contract import ErrorCode
@@ -23,9 +25,11 @@ def locked_tower(config: ContrastiveConfig) -> SceneTower:
     model = find_model(config.locked_image)
     if not has_scene_tower(model):
         raise _cannot_be_kept(model, "has no weights for torch", "Name one that “geomm train contrastive” made.")
-    card, normalisation = model.card, config.normalisation
+    card, normalisation, wanted = model.card, config.normalisation, config.network.image
+    # How the finished tower is looked through is free: that trains nothing.
+    as_built = replace(scene_tower_settings(model), views=wanted.views, view_px=wanted.view_px)
     for is_other, part in (
-        (scene_tower_settings(model) != config.network.image, "network.image"),
+        (as_built != wanted, "network.image"),
         ((card.radiometry.mean, card.radiometry.std) != (normalisation.mean, normalisation.std), "normalisation"),
         (card.space_id != config.card.space_id, "card.space_id"),
     ):

@@ -5,6 +5,7 @@ A :class:`Learner` says what is learnt; :func:`steps` takes it through its sched
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geomm_engine.contract import ErrorCode
+from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.errors import EngineError
 from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.training.config import Schedule
@@ -29,6 +30,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 BatchT = TypeVar("BatchT")
 CheckT = TypeVar("CheckT")
 _LARGEST_GRADIENT = 1.0
+_MAY_CHANGE = ("schedule", "card", "threads")
 
 
 class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
@@ -39,6 +41,7 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
     """
 
     check_kind: type[CheckT]
+    config: Any  # a dataclass; each trainer has its own kind
 
     def __init__(self, network: NetworkT, schedule: Schedule, seed: int, device: str, *, stem: str = "") -> None:
         """``stem`` is how the names of the parameters begin that learn at ``schedule.stem_rate``; "" where none do."""
@@ -93,6 +96,12 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
 
     # --- what all do
 
+    def _recipe(self) -> str:
+        """Digest of what a checkpoint has to agree with: all but how long it learns and what its card will say."""
+        decisive = {name: value for name, value in encode(self.config).items() if name not in _MAY_CHANGE}
+        told = json.loads(json.dumps(decisive), parse_int=float)  # 1 and 1.0 are one number, wherever they were written
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
     @property
     def mean_loss(self) -> float:
         """Since the last look."""
@@ -140,6 +149,7 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
             "optimiser": self.optimiser.state_dict(),
             "numpy_random": json.dumps(self.random.bit_generator.state),
             "torch_random": torch.get_rng_state(),
+            "recipe": self._recipe(),
             "step": self.step,
             "best_rank": list(self.best_rank),
             "best_step": self.best_step,
@@ -149,8 +159,19 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
         }
 
     def restore(self, path: Path) -> None:
-        """Go on exactly where a checkpoint was written."""
+        """Go on exactly where a checkpoint was written.
+
+        Raises:
+            EngineError: it is of another recipe, whose numbers would mean something else here.
+        """
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        if state.get("recipe") != self._recipe():
+            raise EngineError(
+                ErrorCode.FOLDER_INVALID,
+                f"The run in {path.parent} was begun with another recipe than the one to go on with.",
+                "Start a new run in another folder, or delete this one.",
+                path=str(path),
+            )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         with torch.no_grad():

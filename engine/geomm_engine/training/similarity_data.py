@@ -175,7 +175,7 @@ def _of_marks(config: SimilarityConfig, model: ModelFolder, data: Path) -> Marke
             f"The marks {path} cannot be read: {problem}.", f"Give a CSV file with the columns {', '.join(_COLUMNS)}."
         ) from problem
     index = EmbeddingIndex.open(data / config.index)
-    if index.manifest.space_id != model.card.space_id:
+    if index.manifest.vectors_sha256 != model.vectors_sha256:
         raise EngineError(
             ErrorCode.INDEX_INCOMPATIBLE,
             f"The layer was embedded by {index.manifest.model_id}, not by {model.card.id}.",

@@ -26,9 +26,9 @@ STRANGE = "none"
 
 
 def read_held_out(path: Path = HELD_OUT) -> tuple[dict[str, list[str]], list[str]]:
-    """Class folder → wordings that no training text has, and words of what no picture shows."""
+    """Class folder → wordings that no training text has; and words of what no picture shows, where the file has any."""
     table: dict[str, list[str]] = tomllib.loads(path.read_text(encoding="utf-8"))
-    strange = table.pop(STRANGE)
+    strange = table.pop(STRANGE, [])
     return table, strange
 
 

