@@ -223,7 +223,7 @@ def model_of(index: EmbeddingIndex, model: str = "") -> ModelFolder:
     if folder.vectors_sha256 != index.manifest.vectors_sha256:
         raise StoreError(
             ErrorCode.INDEX_INCOMPATIBLE,
-            f"The index {index.path} was made by {index.manifest.made_by}, whose image tower was another one than that of "
+            f"The index {index.path} was made by {index.manifest.made_by}, which sees tiles otherwise than "
             f"{folder.card.id} {folder.card.version}.",
             "Embed the raster again.",
             path=str(index.path),
