@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from geomm_engine.cli import terminal
+from geomm_engine.cli import terminal, train_options
 from geomm_engine.training.libraries import need_libraries
 
 
@@ -29,15 +29,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument(
         "config", help="a TOML file, or the name of a recipe that ships: geomm_nano, geomm_nano_words, drawn"
     )
-    verb.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: build/runs/NAME)")
-    verb.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data (default: GEOMM_SHARED_DATA or ../shared/data)"
-    )
-    verb.add_argument("--resume", action="store_true", help="go on exactly from the checkpoint in the run folder")
-    verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    verb.add_argument("--export", type=Path, metavar="DIR", help="the model folder (default: model, in the run folder)")
-    verb.add_argument("--export-only", action="store_true", help="train nothing; export the best network of the run")
-    verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    train_options.add_run(verb)
     verb.set_defaults(run=run_contrastive)
     from geomm_engine.cli import (
         train_chain,
@@ -45,12 +37,14 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         train_folds,
         train_fusion,
         train_geographic,
+        train_place_folds,
         train_similarity,
     )
 
     train_chain.register(kinds)
     train_compare.register(kinds)
     train_folds.register(kinds)
+    train_place_folds.register(kinds)
     train_fusion.register(kinds)
     train_similarity.register(kinds)
     train_geographic.register(kinds)

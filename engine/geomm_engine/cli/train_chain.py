@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geomm_engine.cli import terminal
+from geomm_engine.cli import terminal, train_options
 from geomm_engine.cli.bridge_table import print_bridge
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
@@ -60,17 +60,7 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     verb.add_argument("--name", default="", help="the model's id (default: the name of the export folder)")
     verb.add_argument("--steps", type=int, default=0, help="steps of training (default: 800, or the recipe's)")
-    verb.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: build/runs/NAME)")
-    verb.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data (default: GEOMM_SHARED_DATA or ../shared/data)"
-    )
-    verb.add_argument("--resume", action="store_true", help="go on exactly from the checkpoint in the run folder")
-    verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    verb.add_argument("--export", type=Path, metavar="DIR", help="the model folder (default: model, in the run folder)")
-    verb.add_argument(
-        "--export-only", action="store_true", help="train nothing; export and measure the run's best student"
-    )
-    verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    train_options.add_run(verb, kept="best student")
     verb.set_defaults(run=run_chain)
 
 

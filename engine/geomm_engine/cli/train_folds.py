@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from geomm_engine.cli import terminal
+from geomm_engine.cli import terminal, train_options
 from geomm_engine.training.libraries import need_libraries
 
 
@@ -16,10 +16,8 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument(
         "--output", type=Path, metavar="DIR", help="where class_folds.json goes (default: build/runs/NAME)"
     )
-    verb.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data (default: GEOMM_SHARED_DATA or ../shared/data)"
-    )
-    verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    train_options.add_data(verb)
+    train_options.add_json(verb)
     verb.set_defaults(run=run)
 
 

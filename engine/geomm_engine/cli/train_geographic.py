@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from geomm_engine.cli import terminal
+from geomm_engine.cli import terminal, train_options
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,7 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         description="Learns from monthly mosaics of the Earth, never seeing the blocks that are held out, and measures on them.",
     )
     verb.add_argument("config", help="a TOML file, or the name of a recipe that ships: geomm_where, drawn")
-    verb.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: build/runs/geographic-NAME)")
-    verb.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data (default: GEOMM_SHARED_DATA or ../shared/data)"
-    )
-    verb.add_argument("--resume", action="store_true", help="go on exactly from the checkpoint in the run folder")
-    verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    verb.add_argument("--export", type=Path, metavar="DIR", help="the model folder (default: model, in the run folder)")
-    verb.add_argument("--export-only", action="store_true", help="train nothing; export the best network of the run")
-    verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    train_options.add_run(verb, "geographic-NAME")
     verb.set_defaults(run=run_geographic)
 
 

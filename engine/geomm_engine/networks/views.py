@@ -66,5 +66,9 @@ class SizedView(nn.Module):
 
 def ready(tower: nn.Module, look: Look) -> nn.Module:
     """What is exported and run: the tower as it is, or over several views of a tile, or with so many pixels."""
-    several = SeveralViews(tower, look.views) if look.views > 1 else tower
-    return SizedView(several, look.view_px) if look.view_px else several
+    return sized(SeveralViews(tower, look.views) if look.views > 1 else tower, look)
+
+
+def sized(tower: nn.Module, look: Look) -> nn.Module:
+    """A tower that learns from whole tiles: with the pixels that the ready one will look at, from one side."""
+    return SizedView(tower, look.view_px) if look.view_px else tower

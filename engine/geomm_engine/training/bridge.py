@@ -43,28 +43,46 @@ class Way:
 
 def bridge_report(lessons: Lessons, student: ModelFolder) -> Bridge:
     """Every way on the held-out tiles, through the encoders that users run."""
-    held = lessons.held
-    every = np.arange(len(held), dtype=np.int64)
-    card = lessons.teacher.card
-    route = ", ".join(band.role for band in card.bands) + " → words"
-    teacher = Way(route, card.id, held.teacher, every)
-    own = Way(
-        lessons.config.card.route or f"{', '.join(lessons.bands)} → words",
-        student.card.id,
-        embed_tiles(student, held),
-        every,
+    share = round(100 * lessons.config.validation_share)
+    return bridge_of(
+        lessons,
+        student_ways(lessons, lambda tiles: embed_tiles(student, tiles)) + besides(lessons),
+        f"strips along an edge of each place, about {share} % of it, never trained on",
     )
-    ways = [teacher, own, *_by_other_bands(lessons, student), *besides(lessons)]
+
+
+def student_ways(lessons: Lessons, embed: Callable[[Tiles], Vectors]) -> list[Way]:
+    """The student on the held-out tiles; and with its teacher's own bands hidden, where it has others and may do without."""
+    config, held = lessons.config, lessons.held
+    route = config.card.route or f"{', '.join(lessons.bands)} → words"
+    ways = [Way(route, config.id, embed(held), np.arange(len(held), dtype=np.int64))]
+    others = lessons.others
+    if others is None or not config.bands_needed(len(lessons.bands)):
+        return ways
+    present = held.present * others
+    rows = np.flatnonzero(present.sum(axis=1) >= config.jitter.fewest_bands).astype(np.int64)
+    if len(rows):
+        names = ", ".join(band for band, is_other in zip(lessons.bands, others, strict=True) if is_other)
+        blind = replace(held, present=present).subset(rows)
+        ways.append(Way(f"{names} alone → words", config.id, embed(blind), rows))
+    return ways
+
+
+def bridge_of(lessons: Lessons, ways: Sequence[Way], held_ground: str) -> Bridge:
+    """The teacher and these ways, side by side; ``held_ground`` says what the held-out tiles are."""
+    held, card = lessons.held, lessons.teacher.card
+    route = ", ".join(band.role for band in card.bands) + " → words"
+    teacher = Way(route, card.id, held.teacher, np.arange(len(held), dtype=np.int64))
+    ways = [teacher, *ways]
     labels, classes = held_labels(lessons)
     rows = [row for way in ways for row in _teacher_rows(way, lessons)]
     if classes:
         words = probe_vectors(lessons.teacher, classes)
         rows = [row for way in ways for row in _label_rows(way, teacher, labels, words, held.block)] + rows
     counts = [int((labels == at).sum()) for at in range(len(classes))]
-    share = round(100 * lessons.config.validation_share)
     return Bridge(
-        protocol=f"strips along an edge of each place, about {share} % of it, never trained on; tiles of {lessons.tile_px} px; a "
-        f"tile has a label where one class covers {CLEAR_SHARE:.0%} of it; 95 % by bootstrap over blocks of one tile's size",
+        protocol=f"{held_ground}; tiles of {lessons.tile_px} px; a tile has a label where one class covers {CLEAR_SHARE:.0%} of "
+        "it; 95 % by bootstrap over blocks of one tile's size",
         tiles=len(held),
         blocks=len(np.unique(held.block)),
         probe_words=lessons.config.probe_words,
@@ -72,20 +90,6 @@ def bridge_report(lessons: Lessons, student: ModelFolder) -> Bridge:
         class_tiles=tuple(counts),
         rows=tuple(rows),
     )
-
-
-def _by_other_bands(lessons: Lessons, student: ModelFolder) -> list[Way]:
-    """The student with its teacher's own bands hidden, where it has others and may do without those."""
-    others, held = lessons.others, lessons.held
-    if others is None or not student.card.bands_needed:
-        return []
-    present = held.present * others
-    rows = np.flatnonzero(present.sum(axis=1) >= student.card.bands_needed).astype(np.int64)
-    if not len(rows):
-        return []
-    names = ", ".join(band for band, is_other in zip(lessons.bands, others, strict=True) if is_other)
-    blind = replace(held, present=present).subset(rows)
-    return [Way(f"{names} alone → words", student.card.id, embed_tiles(student, blind), rows)]
 
 
 def embed_tiles(student: ModelFolder, tiles: Tiles) -> Vectors:

@@ -26,7 +26,7 @@ from geomm_engine.encoders.registry import find_model
 from geomm_engine.encoders.torch_encoder import has_scene_tower, load_scene_tower, scene_tower_settings
 from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.band_student import BandStudent, BandStudentSettings
-from geomm_engine.networks.views import ready
+from geomm_engine.networks.views import ready, sized
 from geomm_engine.progress import Job
 from geomm_engine.training.chain_config import ChainConfig, Loss
 from geomm_engine.training.chain_data import Batch, Lessons, Tiles
@@ -77,9 +77,7 @@ def settings_for(lessons: Lessons) -> BandStudentSettings:
         tuple((value - mean) / std for mean, std in zip(radiometry.mean, radiometry.std, strict=True))
         for value in (0.0, 1.0)
     )
-    views = lessons.config.network.views
-    settings = replace(scene_tower_settings(origin), dim=lessons.dim, views=views, view_px=0)
-    return BandStudentSettings(lessons.codes, settings, lowest, highest)
+    return BandStudentSettings(lessons.codes, replace(scene_tower_settings(origin), dim=lessons.dim), lowest, highest)
 
 
 def origin_of(lessons: Lessons) -> ModelFolder | None:
@@ -200,7 +198,7 @@ class Trainer(Learner[BandStudent, Batch, ChainCheck]):
         images = batch.images.to(self.device, memory_format=torch.channels_last)
         gsd_m, present, teacher = (item.to(self.device) for item in (batch.gsd_m, batch.present, batch.teacher))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
-            student = self.network(images, gsd_m, present)
+            student = sized(self.network, self.network.look)(images, gsd_m, present)
         scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
         loss = chain_loss(student.float(), teacher, self.words, scale, self.config.loss)
         return loss, loss

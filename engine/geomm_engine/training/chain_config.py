@@ -115,13 +115,11 @@ class BandJitter:
 @dataclass(frozen=True)
 class Trunk:
     """``starts_taught``: the student takes over the tower of its teacher, or of the built-in model where the teacher's is of
-    another kind. Else it begins with a ``tower`` that knows nothing. The ready student looks at ``views`` of a tile, with the
-    pixels that it learned from.
+    another kind, and looks at tiles as that does. Else it begins with a ``tower`` that knows nothing.
     """
 
     starts_taught: bool = True
     tower: SceneTowerSettings = field(default_factory=SceneTowerSettings)
-    views: int = 2
 
 
 @dataclass(frozen=True)
@@ -167,6 +165,10 @@ class ChainConfig:
     is_bfloat16: bool = False
     threads: int = 2
     card: ChainFacts = field(default_factory=ChainFacts)
+
+    def bands_needed(self, bands: int) -> int:
+        """How few of its ``bands`` the student does with; 0 where it needs all."""
+        return self.jitter.fewest_bands if self.jitter.fewest_bands < bands else 0
 
 
 def default_schedule(steps: int = 800) -> Schedule:

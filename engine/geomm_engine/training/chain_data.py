@@ -7,6 +7,7 @@ its own training is used.
 from __future__ import annotations
 
 import math
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ class Batch:
 class Lessons:
     """Checks teacher and rasters at once; :meth:`prepare` then cuts the tiles and asks the teacher.
 
-    ``compared``: rows of some training tiles, and (n, band, px, px) the display values that the teacher saw of them.
+    ``pairs`` are those of the recipe without patterns, in the order of ``grounds``. ``compared``: rows of some training tiles,
+    and (n, band, px, px) the display values that the teacher saw of them.
 
     Raises:
         EngineError: what :func:`chain_places.look` refuses, no text tower, or too little ground.
@@ -96,7 +98,7 @@ class Lessons:
         self.data = data
         self.teacher = find_model(config.teacher)
         _check_teacher(self.teacher)
-        pairs = [item for pair in config.pairs for item in spread(pair, data)]
+        self.pairs = pairs = [item for pair in config.pairs for item in spread(pair, data)]
         wanted = config.teacher_bands or tuple(band.role for band in self.teacher.card.bands)
         known = tuple(role_of(name) or name for name in wanted)
         self.bands = config.bands or student_bands(pairs[0], known)
@@ -149,18 +151,13 @@ class Lessons:
             RasterError: the rasters leave too little ground to learn from and to be tested on.
         """
         config = self.config
-        watch = Stopwatch("read", len(self.grounds))
-        for ground in self.grounds:
-            self.places += read_places(
-                ground, len(self.bands), tile_px=self.tile_px, validation_share=config.validation_share,
-                split_seed=config.split_seed,
-            )  # fmt: skip
-            yield watch.step()
+        yield from self._read(config.validation_share)
         random = np.random.default_rng(config.seed + 1)
         held = held_crops(self.places, self.tile_px, config.crops.stride, config.crops.most_held)
         chips_share = sum(item.share for item in config.chips)
         crops = self._training_crops(round(config.crops.count * (1 - chips_share)), random)
-        _check_enough(crops, held, self.places, self.tile_px)
+        if not crops or not held:
+            raise _too_little(self.places, self.tile_px)
         watch = Stopwatch("teach", len(crops) + len(held) + sum(item.count for item in config.chips))
         training = yield from self._taught(crops, watch)
         self.compared = self._shown_to_the_teacher(crops)
@@ -170,6 +167,23 @@ class Lessons:
         self.chips = []
         for chips in config.chips:
             self.chips.append((yield from self._chips(chips, random, watch)))
+
+    def prepare_report(self) -> Job[None]:
+        """Hold out all ground, and cut tiles all over it: to ask a student there that never saw it."""
+        yield from self._read(1.0)
+        held = held_crops(self.places, self.tile_px, self.config.crops.stride, sys.maxsize)
+        if not held:
+            raise _too_little(self.places, self.tile_px)
+        self.held = yield from self._taught(held, Stopwatch("teach", len(held)))
+
+    def _read(self, held_share: float) -> Job[None]:
+        watch = Stopwatch("read", len(self.grounds))
+        for ground in self.grounds:
+            self.places += read_places(
+                ground, len(self.bands), tile_px=self.tile_px, validation_share=held_share,
+                split_seed=self.config.split_seed,
+            )  # fmt: skip
+            yield watch.step()
 
     def _training_crops(self, count: int, random: np.random.Generator) -> list[Crop]:
         """Crops beside the held-out strips; a place is drawn by its share and its ground."""
@@ -344,11 +358,9 @@ def _check_teacher(teacher: ModelFolder) -> None:
         )
 
 
-def _check_enough(crops: Sequence[Crop], held: Sequence[Crop], places: Sequence[Place], tile_px: int) -> None:
-    if crops and held:
-        return
+def _too_little(places: Sequence[Place], tile_px: int) -> RasterError:
     side_m = tile_px * max((place.gsd_m for place in places), default=0.0)
-    raise RasterError(
+    return RasterError(
         ErrorCode.RASTER_EMPTY if not places else ErrorCode.RASTER_MISMATCH,
         "The rasters share too little ground: "
         + (

@@ -163,7 +163,7 @@ def _draft(lessons: Lessons, folder: Path) -> Card:
         scoring=teacher.scoring,
         training=Training(sources, f"geomm train chain {facts.recipe or config.id}", config.seed, _note(lessons)),
         measured=(),
-        bands_needed=config.jitter.fewest_bands if config.jitter.fewest_bands < count else 0,
+        bands_needed=config.bands_needed(count),
         text_from=text_from,
         image_sha256=image_sha256,
         lineage=Lineage(teacher.id, teacher.version, teacher.hops + 1),

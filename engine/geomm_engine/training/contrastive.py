@@ -83,7 +83,7 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         images = batch.images.to(self.device, memory_format=torch.channels_last)
         gsd_m, tokens, relation = (item.to(self.device) for item in (batch.gsd_m, batch.tokens, batch.relation))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
-            image_vector, text_vector = self.network(images, gsd_m, tokens, self._sight(self.network))
+            image_vector, text_vector = self.network(images, gsd_m, tokens, self._sight())
         image_vector, text_vector = image_vector.float(), text_vector.float()
         told = contrastive_loss(image_vector, text_vector, self.network.scale, relation)
         if self.config.anchor_weight > 0:
@@ -103,18 +103,20 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
     def look(self) -> Check:
         """Class names typed as text against the validation pictures; the stopping metric is the mean over the sets."""
         found: dict[str, float] = {}
+        tower = ready(self.average.image, self.config.network.image)
         for place in self.lessons.measured_places:
             source, pictures = self.config.pictures[place], self.lessons.validation[place]
-            vectors = whole_vectors(self._sight(self.average), pictures, source.whole_px, self.lessons.normalise)
+            vectors = whole_vectors(tower, pictures, source.whole_px, self.lessons.normalise)
             names = [self.lessons.captions.classes[item] for item in pictures.classes]
             found[source.name] = top_1(vectors, prototypes(self.average, names, self.lessons.tokens), pictures)
         metric = sum(found.values()) / len(found)
         scale = float(self.network.scale.detach())
         return Check(self.step, self.mean_loss, scale, metric, found, round(self.elapsed_s, 1))
 
-    def _sight(self, network: TwoTowers) -> nn.Module:
+    def _sight(self) -> nn.Module:
         """The image tower as it learns; one that is finished looks as it will when it is used."""
-        return ready(network.image, self.config.network.image) if self.config.locked_image else network.image
+        tower = self.network.image
+        return ready(tower, self.config.network.image) if self.config.locked_image else tower
 
     def rank(self, check: Check) -> tuple[float, ...]:
         return (check.text_metric,)

@@ -50,14 +50,14 @@ def write(
 
 
 def optical(
-    path: Path, classes: np.ndarray, *, bands: tuple[str, ...] = ("red", "green", "blue", "nir", "swir1")
+    path: Path, classes: np.ndarray, *, bands: tuple[str, ...] = ("red", "green", "blue", "nir", "swir1"), **options
 ) -> Path:
     """Reflectance that the tiny model sees in the colours of its words."""
     values = np.concatenate([np.array(list(COLORS.values())) * 0.3, OTHERS[:, :2]], axis=1)[classes]
     noise = np.random.default_rng(1).normal(0, 0.004, values.shape)
     every = ("red", "green", "blue", "nir", "swir1")
     chosen = [every.index(band) for band in bands]
-    return write(path, np.clip(np.moveaxis(values + noise, 2, 0), 0, 1)[chosen], bands)
+    return write(path, np.clip(np.moveaxis(values + noise, 2, 0), 0, 1)[chosen], bands, **options)
 
 
 def radar(path: Path, classes: np.ndarray, **options) -> Path:
@@ -67,8 +67,8 @@ def radar(path: Path, classes: np.ndarray, **options) -> Path:
     return write(path, np.moveaxis(values + noise, 2, 0), ("VV", "VH"), **options)
 
 
-def labels(path: Path, classes: np.ndarray) -> Path:
-    return write(path, classes[None].astype(np.float32) + 1, ("class",))
+def labels(path: Path, classes: np.ndarray, **options) -> Path:
+    return write(path, classes[None].astype(np.float32) + 1, ("class",), **options)
 
 
 def config(teacher: str, *pairs: RasterPair, steps: int = 40, **changes) -> ChainConfig:
