@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geomm_engine.encoders.encoder import ImageEncoder, TextEncoder, unit
 from geomm_engine.evaluation import metrics
+from geomm_engine.evaluation.lights import in_light
 from geomm_engine.training.pictures import PictureSet, whole
 
 Vectors = NDArray[np.float32]
@@ -41,10 +42,15 @@ class Seen:
         return Seen(self.name, self.labels[chosen], self.images[chosen], self.texts)
 
 
-def embed_pictures(encoder: ImageEncoder, pictures: PictureSet, size_px: int) -> Vectors:
-    """Every picture in full at this size."""
+def embed_pictures(encoder: ImageEncoder, pictures: PictureSet, size_px: int, light: str = "") -> Vectors:
+    """Every picture in full at this size, as it is or in one of ``evaluation.lights.LIGHTS``."""
     pixels, gsd_m = whole(pictures, size_px)
-    parts = [encoder.embed_images(part.numpy().astype(np.float32) / 255.0, gsd_m) for part in torch.split(pixels, 256)]
+    parts: list[Vectors] = []
+    for part in torch.split(pixels, 256):
+        images = part.numpy().astype(np.float32) / 255.0
+        if light:
+            images = np.stack([in_light(image, light) for image in images])
+        parts.append(encoder.embed_images(images, gsd_m))
     return np.concatenate(parts)
 
 
@@ -90,12 +96,41 @@ def reject_scores(images: Vectors, texts: Vectors, reference_mean: Vectors) -> N
     return np.asarray(score, dtype=np.float64)
 
 
-def fit_rejection(sets: Sequence[Seen], reference_mean: Vectors, seed: int) -> Rejection:
+def fit_rejection(
+    sets: Sequence[Seen], reference_mean: Vectors, seed: int, *, in_lights: Sequence[Seen] = ()
+) -> Rejection:
     """θ from many draws of 3 to 6 prompted classes a set: Youden's best that rejects at most one in 200 of what was prompted.
 
-    Scenes differ more from each other than validation pictures do: a stricter cut would mark much of them unknown.
+    Scenes differ more from each other than validation pictures do, and the better a model knows those, the higher a θ they
+    would allow: θ is chosen on them as they are and ``in_lights`` together. ``auroc``, ``kept`` and ``rejected`` are of the
+    pictures as they are.
     """
     random = np.random.default_rng(seed)
+    score, is_known, auroc = _draws(sets, reference_mean, random)
+    every = _draws(in_lights, reference_mean, random) if in_lights else None
+    all_scores = score if every is None else np.concatenate([score, every[0]])
+    all_known = is_known if every is None else np.concatenate([is_known, every[1]])
+    grid = np.linspace(-1.0, 1.0, 401)
+    kept, rejected = _kept_and_rejected(all_scores, all_known, grid)
+    allowed = np.where(kept >= 1 - LARGEST_FALSE_REJECT, kept + rejected, -1.0)
+    threshold = grid[[int(np.argmax(allowed))]]
+    own_kept, own_rejected = _kept_and_rejected(score, is_known, threshold)
+    return Rejection(float(threshold[0]), auroc, float(own_kept[0]), float(own_rejected[0]))
+
+
+def _kept_and_rejected(
+    score: NDArray[np.float64], is_known: NDArray[np.bool_], grid: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For every θ: the share of what was prompted that stays, and of the others that is marked unknown."""
+    kept = np.array([(score[is_known] >= value).mean() for value in grid])
+    rejected = np.array([(score[~is_known] < value).mean() for value in grid])
+    return kept, rejected
+
+
+def _draws(
+    sets: Sequence[Seen], reference_mean: Vectors, random: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:
+    """Reject scores, whether the picture's class was prompted, and the mean area under the curve."""
     scores: list[NDArray[np.float64]] = []
     known: list[NDArray[np.bool_]] = []
     areas: list[float] = []
@@ -108,10 +143,4 @@ def fit_rejection(sets: Sequence[Seen], reference_mean: Vectors, seed: int) -> R
             scores.append(score)
             known.append(is_known)
             areas.append(metrics.auroc(score, is_known))
-    score, is_known = np.concatenate(scores), np.concatenate(known)
-    grid = np.linspace(-1.0, 1.0, 401)
-    kept = np.array([(score[is_known] >= value).mean() for value in grid])
-    rejected = np.array([(score[~is_known] < value).mean() for value in grid])
-    allowed = np.where(kept >= 1 - LARGEST_FALSE_REJECT, kept + rejected, -1.0)
-    best = int(np.argmax(allowed))
-    return Rejection(float(grid[best]), float(np.mean(areas)), float(kept[best]), float(rejected[best]))
+    return np.concatenate(scores), np.concatenate(known), float(np.mean(areas))

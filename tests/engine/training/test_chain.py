@@ -12,6 +12,7 @@ import torch
 
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import EngineError
+from geomm_engine.networks.views import ready
 from geomm_engine.progress import Progress, run
 from geomm_engine.training.chain import (
     ChainCheck,
@@ -167,7 +168,7 @@ def test_a_student_starts_as_the_built_in_tower(folder: Path) -> None:
     run(lessons.prepare())
     student = new_student(lessons).eval()
     held = lessons.held
-    cosine = (student_vectors(student, lessons, held) * held.teacher).sum(axis=1)
+    cosine = (student_vectors(ready(student, student.look), lessons, held) * held.teacher).sum(axis=1)
     assert cosine.min() > 0.97
     batch = lessons.whole(held, slice(None))
     with torch.inference_mode():

@@ -180,7 +180,7 @@ def test_shipped_phrases_know_what_is_near_and_hold_no_test_wording(name: str, f
 
 
 def test_vocabulary_of_the_phrases_spells_common_words_in_one_piece(folder: Path) -> None:
-    config = read_config(find_config("geomm_nano_words"))
+    config = read_config(find_config("geomm_nano"))
     phrases = read_phrases([RECIPES.parent / name for name in config.phrases.files])
     tokenizer = load_tokenizer(config, folder, phrases)
     assert [word for word in tokenizer.encode("orchard and motorway").tokens if "!" not in word][1:-1] == [

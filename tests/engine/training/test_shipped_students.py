@@ -12,8 +12,9 @@ from geomm_engine.encoders.registry import BUILTIN_FOLDER, find_model
 from geomm_engine.training.bridge import AGREEMENT, BALANCED, RETRIEVAL, RIGHT
 
 STUDENTS = {"geomm-s2-ten": 10, "geomm-s1": 2}
-BEATEN = {"geomm-s2-ten": (AGREEMENT, RETRIEVAL, BALANCED), "geomm-s1": (RETRIEVAL, BALANCED)}
-"""What lies above guessing with its whole interval. Radar's words are not its teacher's often enough for that."""
+BEATEN = {"geomm-s2-ten": (AGREEMENT, RETRIEVAL, BALANCED), "geomm-s1": (AGREEMENT, BALANCED)}
+"""What lies above guessing with its whole interval. Radar finds its own tile among twelve in four cases; guessing would in one,
+and the interval reaches down to one."""
 
 
 @pytest.fixture(scope="module", params=STUDENTS)
