@@ -1,8 +1,8 @@
 """How a ready tower looks at a tile: with how many pixels, and from how many sides.
 
-For use, export and measuring; a network that learns sees crops of several sizes, turned, anyway. More pixels on the same
-ground give it more patches to look at; the mean over several sides depends less on an accident of direction. Twice the
-pixels a side cost four times the arithmetic, every further side as much as the first.
+For use, export and measuring; a network that learns sees turned crops anyway, with the pixels of its recipe. More pixels on
+the same ground give it more patches to look at; the mean over several sides depends less on an accident of direction. Twice
+the pixels a side cost four times the arithmetic, every further side as much as the first.
 """
 
 from __future__ import annotations

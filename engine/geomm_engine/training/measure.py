@@ -18,7 +18,9 @@ from geomm_engine.evaluation.lights import in_light
 from geomm_engine.training.pictures import PictureSet, whole
 
 Vectors = NDArray[np.float32]
+Draw = tuple[NDArray[np.float64], NDArray[np.bool_]]
 LARGEST_FALSE_REJECT = 0.005
+DRAWS = 40
 
 
 @dataclass(frozen=True)
@@ -106,41 +108,29 @@ def fit_rejection(
     pictures as they are.
     """
     random = np.random.default_rng(seed)
-    score, is_known, auroc = _draws(sets, reference_mean, random)
-    every = _draws(in_lights, reference_mean, random) if in_lights else None
-    all_scores = score if every is None else np.concatenate([score, every[0]])
-    all_known = is_known if every is None else np.concatenate([is_known, every[1]])
+    own = [_draw(seen, reference_mean, random) for seen in sets for _ in range(DRAWS)]
+    every = own + [_draw(seen, reference_mean, random) for seen in in_lights for _ in range(DRAWS)]
     grid = np.linspace(-1.0, 1.0, 401)
-    kept, rejected = _kept_and_rejected(all_scores, all_known, grid)
+    kept, rejected = _kept_and_rejected(every, grid)
     allowed = np.where(kept >= 1 - LARGEST_FALSE_REJECT, kept + rejected, -1.0)
     threshold = grid[[int(np.argmax(allowed))]]
-    own_kept, own_rejected = _kept_and_rejected(score, is_known, threshold)
+    own_kept, own_rejected = _kept_and_rejected(own, threshold)
+    auroc = float(np.mean([metrics.auroc(score, is_known) for score, is_known in own]))
     return Rejection(float(threshold[0]), auroc, float(own_kept[0]), float(own_rejected[0]))
 
 
+def _draw(seen: Seen, reference_mean: Vectors, random: np.random.Generator) -> Draw:
+    """Some classes prompted: each picture's reject score, and whether it shows one of them."""
+    count = min(int(random.integers(3, 7)), len(seen.texts) - 1)
+    prompted = random.choice(len(seen.texts), count, replace=False)
+    return reject_scores(seen.images, seen.texts[prompted], reference_mean), np.isin(seen.labels, prompted)
+
+
 def _kept_and_rejected(
-    score: NDArray[np.float64], is_known: NDArray[np.bool_], grid: NDArray[np.float64]
+    draws: Sequence[Draw], grid: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For every θ: the share of what was prompted that stays, and of the others that is marked unknown."""
+    score, is_known = (np.concatenate(parts) for parts in zip(*draws, strict=True))
     kept = np.array([(score[is_known] >= value).mean() for value in grid])
     rejected = np.array([(score[~is_known] < value).mean() for value in grid])
     return kept, rejected
-
-
-def _draws(
-    sets: Sequence[Seen], reference_mean: Vectors, random: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:
-    """Reject scores, whether the picture's class was prompted, and the mean area under the curve."""
-    scores: list[NDArray[np.float64]] = []
-    known: list[NDArray[np.bool_]] = []
-    areas: list[float] = []
-    for seen in sets:
-        for _ in range(40):
-            count = min(int(random.integers(3, 7)), len(seen.texts) - 1)
-            prompted = random.choice(len(seen.texts), count, replace=False)
-            score = reject_scores(seen.images, seen.texts[prompted], reference_mean)
-            is_known = np.isin(seen.labels, prompted)
-            scores.append(score)
-            known.append(is_known)
-            areas.append(metrics.auroc(score, is_known))
-    return np.concatenate(scores), np.concatenate(known), float(np.mean(areas))

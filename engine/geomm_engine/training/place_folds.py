@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
+from torch import nn
 
 from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.encoders.card import Bridge
@@ -23,7 +24,7 @@ from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job
 from geomm_engine.training.bridge import Vectors, bridge_of, student_ways
 from geomm_engine.training.chain import load_best, student_vectors, train_chain
-from geomm_engine.training.chain_config import ChainConfig
+from geomm_engine.training.chain_config import ChainConfig, RasterPair
 from geomm_engine.training.chain_data import Lessons, Tiles
 from geomm_engine.training.rounding import round_weights
 from geomm_engine.training.run_folder import RunFolder
@@ -48,7 +49,7 @@ def evaluate_place_folds(config: ChainConfig, data: Path, output: Path, *, devic
     config = replace(config, bands=every.bands, crops=replace(config.crops, tile_px=every.tile_px))
     asked = Lessons(replace(config, pairs=labelled), data)
     yield from asked.prepare_report()
-    students = []
+    students: dict[RasterPair, tuple[Lessons, nn.Module]] = {}
     for at, left_out in enumerate(asked.grounds):
         kept = tuple(
             pair
@@ -60,16 +61,15 @@ def evaluate_place_folds(config: ChainConfig, data: Path, output: Path, *, devic
         yield from train_chain(lessons, folder, device=device)
         network = load_best(lessons, RunFolder(folder))
         round_weights(network)
-        students.append((lessons, ready(network, network.look)))
+        students[left_out.pair] = lessons, ready(network, network.look)
 
     def embed(tiles: Tiles) -> Vectors:
         """Each tile by the student that never saw its place."""
         vectors = np.zeros((len(tiles), asked.dim), dtype=np.float32)
-        for place, ground in enumerate(asked.places):
-            at = next(at for at, pair in enumerate(asked.pairs) if pair == ground.pair)
-            rows = np.flatnonzero(tiles.place == place).astype(np.int64)
-            if len(rows):
-                vectors[rows] = student_vectors(students[at][1], students[at][0], tiles.subset(rows))
+        for at in np.unique(tiles.place):
+            lessons, student = students[asked.places[at].pair]
+            rows = np.flatnonzero(tiles.place == at).astype(np.int64)
+            vectors[rows] = student_vectors(student, lessons, tiles.subset(rows))
         return vectors
 
     bridge = bridge_of(asked, student_ways(asked, embed), "whole places, each asked of a student taught without it")

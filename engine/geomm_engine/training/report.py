@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from geomm_engine.training.captions import SHOWS_NOT
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.exemplars import UNFAMILIAR_SHARE
 from geomm_engine.training.measure import (
+    DRAWS,
     Seen,
     Vectors,
     embed_names,
@@ -82,11 +83,14 @@ def measure(
             protocol = DRAWN if lessons.config.pictures[place].is_drawn else ELSEWHERE
             measured += _accuracy(_see(image, text, lessons, place, templates), protocol)
     in_lights = [
-        _see(image, text, lessons, place, templates, light) for light in LIGHTS for place in lessons.measured_places
+        replace(seen, images=embed_pictures(image, lessons.validation[place], source.whole_px, light))
+        for light in LIGHTS
+        for seen, place, source in zip(sets, lessons.measured_places, sources, strict=True)
     ]
     rejection = fit_rejection(sets, reference_mean, lessons.config.split_seed, in_lights=in_lights)
     how = (
-        "3–6 of a set's class names prompted, pictures of the others are unknown; 40 draws a set, all classes trained; "
+        "3–6 of a set's class names prompted, pictures of the others are unknown; "
+        f"{DRAWS} draws a set, all classes trained; "
         "threshold: at most one in 200 lost of the prompted, as they are and in other lights"
     )
     measured.append(Measurement("validation, both sets", how, "unknown AUROC", rejection.auroc, ""))
@@ -106,15 +110,13 @@ def measure(
     return Found(scale, rejection.threshold, mean, std, least, tuple(measured))
 
 
-def _see(
-    image: ImageEncoder, text: TextEncoder, lessons: Lessons, place: int, templates: tuple[str, ...], light: str = ""
-) -> Seen:
+def _see(image: ImageEncoder, text: TextEncoder, lessons: Lessons, place: int, templates: tuple[str, ...]) -> Seen:
     pictures, source = lessons.validation[place], lessons.config.pictures[place]
     names = [lessons.captions.classes[item] for item in pictures.classes]
     return Seen(
         source.name,
         pictures.labels,
-        embed_pictures(image, pictures, source.whole_px, light),
+        embed_pictures(image, pictures, source.whole_px),
         embed_names(text, names, templates),
     )
 

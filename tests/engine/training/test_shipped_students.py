@@ -12,9 +12,11 @@ from geomm_engine.encoders.registry import BUILTIN_FOLDER, find_model
 from geomm_engine.training.bridge import AGREEMENT, BALANCED, RETRIEVAL, RIGHT
 
 STUDENTS = {"geomm-s2-ten": 10, "geomm-s1": 2}
-BEATEN = {"geomm-s2-ten": (AGREEMENT, RETRIEVAL, BALANCED), "geomm-s1": (AGREEMENT, BALANCED)}
-"""What lies above guessing with its whole interval. Radar finds its own tile among twelve in four cases; guessing would in one,
-and the interval reaches down to one."""
+BEATEN = {"geomm-s2-ten": (AGREEMENT, RETRIEVAL, BALANCED), "geomm-s1": (AGREEMENT, RETRIEVAL, BALANCED)}
+"""What lies above guessing with its whole interval."""
+FALLS_SHORT = pytest.mark.xfail(
+    strict=True, reason="4 of 12 tiles found, 1 by guessing: the interval reaches down to that 1"
+)
 
 
 @pytest.fixture(scope="module", params=STUDENTS)
@@ -39,20 +41,38 @@ def test_it_speaks_the_words_of_the_shipped_teacher(student: ModelFolder) -> Non
     assert OnnxTextEncoder(student).embed_texts(["forest"]).shape == (1, card.dim)
 
 
-def test_its_bridge_report_beats_guessing(student: ModelFolder) -> None:
-    bridge = student.card.bridge
-    assert bridge is not None
+def own_rows(student: ModelFolder) -> dict[str, BridgeRow]:
+    """The rows of the student's first way, all of its bands, by metric."""
+    assert student.card.bridge is not None
     ways: dict[str, dict[str, BridgeRow]] = {}
-    for row in bridge.rows:
+    for row in student.card.bridge.rows:
         if row.model == student.card.id:
             ways.setdefault(row.route, {})[row.metric] = row
-    own = next(iter(ways.values()))
+    return next(iter(ways.values()))
+
+
+def test_its_bridge_report_beats_guessing(student: ModelFolder) -> None:
+    own = own_rows(student)
     for metric in (AGREEMENT, RETRIEVAL):
         assert own[metric].value > own[metric].chance
-    for metric in BEATEN[student.card.id]:
-        assert own[metric].interval_95[0] > own[metric].chance
     assert own[RIGHT].value > 0
-    assert "geomm-nano" in {row.model for row in bridge.rows}
+    assert student.card.bridge is not None
+    assert "geomm-nano" in {row.model for row in student.card.bridge.rows}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        pytest.param(name, metric, marks=[FALLS_SHORT] if (name, metric) == ("geomm-s1", RETRIEVAL) else [])
+        for name, metrics in BEATEN.items()
+        for metric in metrics
+    ],
+)
+def test_it_beats_guessing_with_its_whole_interval(name: str, metric: str) -> None:
+    if not (BUILTIN_FOLDER / name).is_dir():
+        pytest.skip(f"{name} does not ship: make students")
+    row = own_rows(find_model(name))[metric]
+    assert row.interval_95[0] > row.chance
 
 
 def test_it_sees_with_the_fewest_bands(student: ModelFolder) -> None:
