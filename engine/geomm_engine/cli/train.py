@@ -26,7 +26,9 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     train = verbs.add_parser("train", help="train a model from a recipe")
     kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND")
     verb = kinds.add_parser("contrastive", help="image and text tower from pictures and captions")
-    verb.add_argument("config", help="a TOML file, or the name of a recipe that ships: geomm_nano, drawn")
+    verb.add_argument(
+        "config", help="a TOML file, or the name of a recipe that ships: geomm_nano, geomm_nano_words, drawn"
+    )
     train_options.add_run(verb)
     verb.set_defaults(run=run_contrastive)
     from geomm_engine.cli import (

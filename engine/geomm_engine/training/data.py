@@ -113,7 +113,9 @@ def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | Non
         merges = list(phrases.merges[:count])
     else:
         merges = read_merges(data / file, count) if file else []
-    tokenizer = build_tokenizer(merges, config.network.text.context_length)
+    tokenizer = build_tokenizer(
+        merges, config.network.text.context_length, marks_word_ends=config.vocabulary.marks_word_ends
+    )
     if tokenizer.get_vocab_size() != config.network.text.vocabulary:
         raise WordsError(
             ErrorCode.CLASS_LIST_INVALID,

@@ -47,9 +47,9 @@ def write_image_graph(tower: nn.Module, path: Path, *, bands: int) -> None:
 
 
 def write_text_graph(network: TwoTowers, path: Path, *, context_length: int) -> None:
-    """``tokens`` (n, context) int64 → ``embedding`` (n, dim); n is free."""
+    """``tokens`` (n, t ≤ context) int64 → ``embedding`` (n, dim); n and t are free: a short text costs little."""
     inputs = (torch.zeros(2, context_length, dtype=torch.int64),)
-    _write(Unit(network.text), inputs, path, ["tokens"], {"tokens": {0: "n"}, "embedding": {0: "n"}})
+    _write(Unit(network.text), inputs, path, ["tokens"], {"tokens": {0: "n", 1: "t"}, "embedding": {0: "n"}})
 
 
 def write_image_weights(network: TwoTowers, path: Path) -> None:

@@ -15,6 +15,7 @@ from tokenizers.models import BPE
 CLIP_MERGES = 49152 - 256 - 2
 START = "<|startoftext|>"
 END = "<|endoftext|>"
+WORD_END = "</w>"
 # CLIP's pre-tokenisation without the special marks: contractions, letters, single digits, anything else.
 PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 LINE = re.compile(r"^(\S+) (\S+)$")
@@ -35,15 +36,21 @@ def read_merges(path: Path, count: int = CLIP_MERGES) -> list[tuple[str, str]]:
     return [(match.group(1), match.group(2)) for match in found if match is not None]
 
 
-def build_tokenizer(merges: list[tuple[str, str]], context_length: int) -> Tokenizer:
-    """Lower-cased, white space cleaned, ``</w>`` at word ends, start and end marks, zeros up to ``context_length``.
+def build_tokenizer(merges: list[tuple[str, str]], context_length: int, *, marks_word_ends: bool = True) -> Tokenizer:
+    """Lower-cased, white space cleaned, start and end marks, zeros up to ``context_length``.
+
+    Args:
+        marks_word_ends: the last piece of a word ends in ``</w>``, as CLIP has it; without, “carpark” has the pieces of
+            “car park”. The merges must have been learned the same way.
 
     A text longer than the context is not cut: who uses the tokenizer sees it and says so.
     """
     symbols = byte_symbols()
-    words = [*symbols, *(symbol + "</w>" for symbol in symbols), *("".join(pair) for pair in merges), START, END]
+    suffix = WORD_END if marks_word_ends else ""
+    ends = [symbol + suffix for symbol in symbols if suffix]
+    words = [*symbols, *ends, *("".join(pair) for pair in merges), START, END]
     vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>", unk_token=END))
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, end_of_word_suffix=suffix, unk_token=END))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip(), normalizers.Lowercase()]
     )

@@ -42,7 +42,8 @@ def test_folder_is_small_and_whole(model: ModelFolder) -> None:
 
 
 def test_card_is_of_the_shipped_recipe(model: ModelFolder) -> None:
-    config = read_config(find_config("geomm_nano"))
+    config = read_config(find_config("geomm_nano_words"))
+    assert (model.card.version, model.card.space_id) == (config.card.version, config.card.space_id)
     assert (model.card.id, model.card.training.seed) == (config.id, config.seed)
     assert decode(TwoTowersSettings, settings_of(model.card), "settings") == config.network
 
@@ -66,6 +67,22 @@ def test_wordings_of_one_thing_lie_together(model: ModelFolder) -> None:
     within = min(float(cosine[group, :, group, :].min()) for group in range(3))
     across = max(float(cosine[one, :, other, :].max()) for one in range(3) for other in range(3) if one != other)
     assert within > across
+
+
+def test_a_compound_may_be_written_in_one_word(model: ModelFolder) -> None:
+    one, two, hyphen, other = OnnxTextEncoder(model).embed_texts(["carpark", "car park", "car-park", "parking lot"])
+    assert np.array_equal(one, two)
+    assert one @ hyphen > one @ other
+
+
+def test_a_text_has_the_vector_that_it_has_alone(model: ModelFolder) -> None:
+    """Short texts are read without their padding, each length for itself; the answers come in the order of the questions."""
+    encoder = OnnxTextEncoder(model)
+    texts = ["lake", "a satellite photo of many small islands in the sea, far from any land", "é", "wood", "!!!"]
+    together = encoder.embed_texts(texts)
+    assert np.abs(together - np.concatenate([encoder.embed_texts([text]) for text in texts])).max() <= 1e-6
+    whole = encoder._session.run(["embedding"], {"tokens": encoder._tokenizer.encode(texts)})[0]
+    assert np.abs(together - whole / np.linalg.norm(whole, axis=1, keepdims=True)).max() <= 1e-6
 
 
 @pytest.mark.parametrize(("name", "gsd_m", "tile_px", "painters"), [("near", 1.3, 128, NEAR), ("far", 6.0, 64, FAR)])

@@ -59,5 +59,13 @@ def test_without_merges_every_byte_is_a_token() -> None:
     assert tokenizer.encode("é ok").tokens[:6] == ["<|startoftext|>", "Ã", "©</w>", "o", "k</w>", "<|endoftext|>"]
 
 
+def test_without_word_ends_a_word_has_the_pieces_of_its_parts() -> None:
+    merges = [("c", "a"), ("ca", "r"), ("l", "o"), ("lo", "t")]
+    joined = build_tokenizer(merges, 12, marks_word_ends=False)
+    assert joined.get_vocab_size() == 256 + 4 + 2
+    assert joined.encode("carlot").tokens[:4] == ["<|startoftext|>", "car", "lot", "<|endoftext|>"]
+    assert joined.encode("carlot").ids == joined.encode("Car  lot").ids != joined.encode("lot car").ids
+
+
 def test_long_text_is_not_cut() -> None:
     assert len(build_tokenizer([], 8).encode("a long sentence").ids) > 8
