@@ -108,22 +108,20 @@ class OnnxTextEncoder:
     def __init__(self, folder: ModelFolder) -> None:
         self._session = _session(folder, "text")
         self._tokenizer = Tokenizer(folder.file("tokenizer"), folder.card.text.context_length)
+        self._dim = folder.card.dim
         self._needs_whole_context = isinstance(self._session.get_inputs()[0].shape[1], int)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See :meth:`TextEncoder.embed_texts`."""
         tokens = self._tokenizer.encode(texts)
         read = self._tokens_read(tokens)
-        places, parts = [], []
+        vectors = np.empty((len(tokens), self._dim), dtype=np.float32)
         for length in np.unique(read):
             own = np.flatnonzero(read == length)
             for at in range(0, len(own), _TEXT_BATCH):
                 rows = own[at : at + _TEXT_BATCH]
-                (vectors,) = self._session.run(["embedding"], {"tokens": tokens[rows, :length]})
-                places.append(rows)
-                parts.append(np.asarray(vectors, dtype=np.float32))
-        in_order = np.argsort(np.concatenate(places))
-        return unit(np.concatenate(parts)[in_order])
+                (vectors[rows],) = self._session.run(["embedding"], {"tokens": tokens[rows, :length]})
+        return unit(vectors)
 
     def _tokens_read(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) how much of each row the graph is given: up to its end mark, in steps, so that few lengths occur."""

@@ -47,7 +47,7 @@ def build_tokenizer(merges: list[tuple[str, str]], context_length: int, *, marks
     """
     symbols = byte_symbols()
     suffix = WORD_END if marks_word_ends else ""
-    ends = [symbol + suffix for symbol in symbols if suffix]
+    ends = [symbol + WORD_END for symbol in symbols] if marks_word_ends else []
     words = [*symbols, *ends, *("".join(pair) for pair in merges), START, END]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, end_of_word_suffix=suffix, unk_token=END))
