@@ -35,11 +35,10 @@ class TwoTowers(nn.Module):
     def scale(self) -> Tensor:
         return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
 
-    def forward(
-        self, image: Tensor, gsd_m: Tensor, tokens: Tensor, sight: nn.Module | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Unit vectors of the images (n, dim) and of the texts (m, dim); ``sight`` looks instead of the bare image tower."""
-        return (
-            functional.normalize((sight or self.image)(image, gsd_m).float(), dim=1),
-            functional.normalize(self.text(tokens).float(), dim=1),
-        )
+    def image_vectors(self, image: Tensor, gsd_m: Tensor, sight: nn.Module | None = None) -> Tensor:
+        """(n, dim) of unit length; ``sight`` looks instead of the bare image tower."""
+        return functional.normalize((sight or self.image)(image, gsd_m).float(), dim=1)
+
+    def text_vectors(self, tokens: Tensor) -> Tensor:
+        """(n, t) tokens → (n, dim) of unit length."""
+        return functional.normalize(self.text(tokens).float(), dim=1)

@@ -219,6 +219,7 @@ class ContrastiveConfig:
     ``frozen_blocks``: blocks of the stem that keep what they started with.
     ``locked_image``: an installed model whose image tower is taken as it is and stays so; the text tower alone learns
     (locked-image tuning: Zhai et al. 2022). Pictures keep their vectors. "" lets both learn.
+    ``tellings``: steps in a row that tell the same pictures in other captions; beside a locked image tower, which looks once.
     ``gsd_lie_share``: pictures whose ground pixel is told wrong by up to ± ``gsd_lie_octaves``, as where metadata lie.
     ``unseen``: classes ("set/folder") that leave training entirely, with every caption that speaks of them alone.
     ``without``: sets of ``pictures`` that are left out, so that a recipe can take another's but some.
@@ -246,6 +247,7 @@ class ContrastiveConfig:
     start: str = ""
     frozen_blocks: int = 0
     locked_image: str = ""
+    tellings: int = 1
     gsd_lie_share: float = 0.0
     gsd_lie_octaves: float = 2.5
     mix_share: float = 0.0
@@ -277,13 +279,17 @@ def read_config(path: Path) -> ContrastiveConfig:
     names = {item.name for item in config.pictures}
     bands = config.network.image.bands
     schedule = config.schedule
-    counts = [schedule.steps, schedule.check_every, *(fall.steps for fall in schedule.falls)]
-    counts += [size.batch for size in config.sizes]
+    turns = [schedule.steps, schedule.check_every, *(fall.steps for fall in schedule.falls)]
+    counts = [*turns, *(size.batch for size in config.sizes)]
     problems = [
         (any(set(size.gsd_m) != names for size in config.sizes),
          f"every size must give a ground pixel range for each of {sorted(names)}"),
         ({len(config.normalisation.mean), len(config.normalisation.std)} != {bands}, f"normalisation must have {bands} bands"),
         (bool(config.locked_image and config.unseen), "a locked image tower has seen every class: none can be unseen"),
+        (config.tellings < 1 or (config.tellings > 1 and not config.locked_image),
+         "tellings must be 1 where the image tower learns too, and at least 1 beside a locked one"),
+        (any(count % config.tellings for count in [*turns, schedule.stop_after] if config.tellings > 0),
+         f"steps, check_every and stop_after must be multiples of tellings, which is {config.tellings}"),
         (config.network.image.dim != config.network.text.dim, "both towers must have the same dim"),
         (min(counts) < 1, "steps, check_every and every batch must be at least 1"),
         (min(config.phrases.steps, config.phrases.beside) < 0 or config.phrases.batch < 1,

@@ -62,6 +62,7 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         if language is not None:
             network.text.load_state_dict(language.tower)
         self.phrase_head = None if language is None else language.head_on(device)
+        self._seen: tuple[Tensor, Tensor] | None = None  # the pictures that a locked tower saw last, and their vectors
         self.anchors = nn.Parameter(torch.randn(len(lessons.classes), config.network.image.dim, device=device) * 0.1)
         super().__init__(network, config.schedule, config.seed, device, stem="image.stem.")
 
@@ -72,7 +73,10 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
     def batches(self, stop: int) -> Iterator[Batch]:
         while self.step < stop:
             is_natural = self.config.schedule.is_in_natural_light(self.step)
-            yield self.lessons.batch(self.random, is_in_natural_light=is_natural)
+            batch = self.lessons.batch(self.random, is_in_natural_light=is_natural)
+            yield batch
+            for _ in range(1, self.config.tellings):
+                yield self.lessons.retold(batch, self.random)
 
     def wake(self) -> None:
         """Ready to learn, but for what is frozen: a part of the stem, or the whole image tower."""
@@ -80,11 +84,10 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         _freeze(self.network, self.config)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        images = batch.images.to(self.device, memory_format=torch.channels_last)
-        gsd_m, tokens, relation = (item.to(self.device) for item in (batch.gsd_m, batch.tokens, batch.relation))
+        tokens, relation = (item.to(self.device) for item in (batch.tokens, batch.relation))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.is_bfloat16):
-            image_vector, text_vector = self.network(images, gsd_m, tokens, self._sight())
-        image_vector, text_vector = image_vector.float(), text_vector.float()
+            image_vector = self._image_vectors(batch)
+            text_vector = self.network.text_vectors(tokens)
         told = contrastive_loss(image_vector, text_vector, self.network.scale, relation)
         if self.config.anchor_weight > 0:
             labels, shows, sets = (
@@ -113,10 +116,18 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         scale = float(self.network.scale.detach())
         return Check(self.step, self.mean_loss, scale, metric, found, round(self.elapsed_s, 1))
 
-    def _sight(self) -> nn.Module:
-        """The image tower as it learns; one that is finished looks as it will when it is used."""
-        tower = self.network.image
-        return ready(tower, self.config.network.image) if self.config.locked_image else tower
+    def _image_vectors(self, batch: Batch) -> Tensor:
+        """As the tower that learns sees them; one that is finished looks as it will when used, and once at every picture."""
+        if self._seen is not None and self._seen[0] is batch.images:
+            return self._seen[1]
+        images = batch.images.to(self.device, memory_format=torch.channels_last)
+        gsd_m = batch.gsd_m.to(self.device)
+        if not self.config.locked_image:
+            return self.network.image_vectors(images, gsd_m)
+        with torch.no_grad():
+            vectors = self.network.image_vectors(images, gsd_m, ready(self.network.image, self.config.network.image))
+        self._seen = batch.images, vectors
+        return vectors
 
     def rank(self, check: Check) -> tuple[float, ...]:
         return (check.text_metric,)

@@ -242,10 +242,28 @@ class Lessons:
         images, mixed = mix(images, np.concatenate(sets), config.mix_share, random)
         label = np.concatenate(labels)
         other = label[mixed.partner]
-        concepts = np.array([random.choice(len(self.relation), p=self._concept_chance[:, item]) for item in label])
+        return self._told(images, gsd_m, label, other, mixed.share, random)
+
+    def retold(self, batch: Batch, random: np.random.Generator) -> Batch:
+        """The pictures of this batch, the very same tensor, with other captions."""
+        labels, others = batch.labels.numpy(), batch.other_labels.numpy()
+        return self._told(batch.images, batch.gsd_m, labels, others, batch.own_share, random)
+
+    def _told(
+        self,
+        images: Tensor,
+        gsd_m: Tensor,
+        labels: NDArray[np.int64],
+        others: NDArray[np.int64],
+        own_share: Tensor,
+        random: np.random.Generator,
+    ) -> Batch:
+        """These pictures with a caption each, absent words and phrases."""
+        config = self.config
+        concepts = np.array([random.choice(len(self.relation), p=self._concept_chance[:, item]) for item in labels])
         texts = [self.captions.caption(int(concept), random) for concept in concepts]
-        mine, theirs = self._relation_of(concepts, label, random), self._relation_of(concepts, other, random)
-        share = mixed.share.unsqueeze(1)
+        mine, theirs = self._relation_of(concepts, labels, random), self._relation_of(concepts, others, random)
+        share = own_share.unsqueeze(1)
         is_unsure = (mine < 0) | ((theirs < 0) & (share < 1))
         relation = torch.where(is_unsure, float(UNSURE), share * mine + (1 - share) * theirs)
         shows = torch.from_numpy(np.where(self._is_unseen, UNSURE, self.relation)[concepts])
@@ -255,9 +273,9 @@ class Lessons:
         relation = functional.pad(relation, (0, len(absent)), value=SHOWS_NOT)
         shows = functional.pad(shows, (0, 0, 0, len(absent)), value=SHOWS_NOT)
         tokens = self.tokens(texts + absent)
-        labels_of = torch.from_numpy(label), torch.from_numpy(other)
+        labels_of = torch.from_numpy(labels), torch.from_numpy(others)
         phrases = self.phrase_batch(config.phrases.beside, random) if self.phrases and config.phrases.beside else None
-        return Batch(images, gsd_m, labels_of[0], tokens, relation, shows, labels_of[1], mixed.share, phrases)
+        return Batch(images, gsd_m, labels_of[0], tokens, relation, shows, labels_of[1], own_share, phrases)
 
     def phrase_batch(self, count: int, random: np.random.Generator) -> PhraseBatch:
         """So many phrases, bare or in a template, which changes nothing of what they mean."""

@@ -223,5 +223,5 @@ def _image_deviation(tower: nn.Module, model: ModelFolder, lessons: Lessons) -> 
 def _text_deviation(network: TwoTowers, model: ModelFolder, lessons: Lessons) -> float:
     texts = [word for concept in lessons.captions.concept for word in concept.words]
     with torch.inference_mode():
-        theirs = functional.normalize(network.text(lessons.tokens(texts)), dim=1).numpy()
+        theirs = network.text_vectors(lessons.tokens(texts)).numpy()
     return check_fidelity("text", OnnxTextEncoder(model).embed_texts(texts), theirs)

@@ -55,7 +55,7 @@ def prototypes(
     device = next(network.parameters()).device
     texts = [template.format(name) for name in names for template in templates]
     with torch.inference_mode():
-        vectors = functional.normalize(network.text(tokenise(texts).to(device)).float(), dim=1)
+        vectors = network.text_vectors(tokenise(texts).to(device))
     mean = vectors.view(len(names), len(templates), -1).mean(dim=1)
     return functional.normalize(mean, dim=1).cpu().numpy()
 

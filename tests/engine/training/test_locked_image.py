@@ -16,7 +16,8 @@ from geomm_engine.errors import EngineError, ModelError
 from geomm_engine.progress import run
 from geomm_engine.training.class_folds import evaluate_folds
 from geomm_engine.training.config import ContrastiveConfig, Normalisation, find_config, read_config
-from geomm_engine.training.contrastive import train_contrastive
+from geomm_engine.training.contrastive import train_contrastive, trainer_for
+from geomm_engine.training.data import Lessons
 from geomm_engine.training.export import export_model
 from geomm_engine.training.locked_image import locked_tower
 from geomm_engine.training.recipe_files import RECIPES
@@ -33,12 +34,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_model(find_config("drawn"), folder / "run", folder / "model", data=folder).folder
 
 
-def locked_recipe(folder: Path, model: Path, steps: int, *, stop_after: int = 0, name: str = "locked.toml") -> Path:
+def locked_recipe(
+    folder: Path, model: Path, steps: int, *, stop_after: int = 0, tellings: int = 1, name: str = "locked.toml"
+) -> Path:
     return written_recipe(
         folder / name,
         RECIPE + '\n[card]\nrecipe = "drawn, then locked"\n',
         [
-            ('id = "drawn"', f'id = "drawn"\nlocked_image = "{model.as_posix()}"'),
+            ('id = "drawn"', f'id = "drawn"\nlocked_image = "{model.as_posix()}"\ntellings = {tellings}'),
             ("steps = 60", f"steps = {steps}\nstop_after = {stop_after}"),
             ("check_every = 20", f"check_every = {steps // 2}"),
         ],
@@ -57,9 +60,10 @@ def test_words_are_learned_and_pictures_keep_their_vectors(folder: Path, finishe
     assert after.card.training.recipe == "geomm train contrastive drawn, then locked"
 
 
-def test_resumed_run_is_bit_equal(folder: Path, finished: Path) -> None:
-    whole = locked_recipe(folder, finished, 4)
-    half = locked_recipe(folder, finished, 4, stop_after=2, name="half.toml")
+@pytest.mark.parametrize("tellings", [1, 2])
+def test_resumed_run_is_bit_equal(folder: Path, finished: Path, tellings: int) -> None:
+    whole = locked_recipe(folder, finished, 4, tellings=tellings)
+    half = locked_recipe(folder, finished, 4, stop_after=2, tellings=tellings, name="half.toml")
     run(train_contrastive(whole, folder / "one", data=folder))
     run(train_contrastive(half, folder / "two", data=folder))
     run(train_contrastive(whole, folder / "two", data=folder, is_resumed=True))
@@ -67,6 +71,38 @@ def test_resumed_run_is_bit_equal(folder: Path, finished: Path) -> None:
     assert one["step"] == two["step"] == 4
     for part in ("network", "average", "extra"):
         assert all(torch.equal(value, two[part][name]) for name, value in one[part].items()), part
+
+
+def test_a_batch_is_told_several_times_and_looked_at_once(folder: Path, finished: Path) -> None:
+    lessons = Lessons(read_config(locked_recipe(folder, finished, 12, tellings=3)), folder)
+    trainer = trainer_for(lessons, folder)
+    looks: list[int] = []
+    trainer.network.image.stem.register_forward_hook(lambda *_: looks.append(trainer.step))
+    batches = []
+    for batch in trainer.batches(6):
+        trainer.learn(batch)
+        batches.append(batch)
+    assert looks == [0, 3]
+    first, again, _, other, *_ = batches
+    assert again.images is first.images
+    assert other.images is not first.images
+    assert torch.equal(again.labels, first.labels)
+    assert not torch.equal(again.relation, first.relation)
+    assert again.tokens.shape != first.tokens.shape or not torch.equal(again.tokens, first.tokens)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "said"),
+    [
+        ("tellings = 2", "tellings = 0", "at least 1"),
+        ("tellings = 2", "tellings = 3", "multiples of tellings, which is 3"),
+        ("locked_image = ", "start = ", "must be 1 where the image tower learns too"),
+    ],
+)
+def test_tellings_that_do_not_fit_are_refused(folder: Path, finished: Path, line: str, wrong: str, said: str) -> None:
+    recipe = locked_recipe(folder, finished, 4, tellings=2).read_text("utf-8")
+    with pytest.raises(EngineError, match=said):
+        read_config(written_recipe(folder / "wrong.toml", recipe, [(line, wrong)]))
 
 
 def test_a_run_does_not_go_on_beside_another_tower(folder: Path, finished: Path) -> None:
