@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from wordnet import wordnet
 
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder
-from geomm_engine.training.vocabulary import build_tokenizer, byte_symbols
+from geomm_engine.training.vocabulary import build_tokenizer, byte_symbols, words_apart
 from geomm_engine.training.words import HELD_OUT, read_held_out
 
 HERE = Path(__file__).resolve().parent
@@ -110,19 +111,19 @@ def composed_phrases(
     return [text for text in grammar.phrases(GROUND, held_out_wordings()) if text not in known]
 
 
-def spelling(phrases: list[str]) -> list[tuple[str, str]]:
-    """The byte pairs that these phrases are spelled with best, the same within a word and at its end.
+def spelling(phrases: list[str]) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """The byte pairs that these phrases are spelled with best, a plural's s apart, and how often each byte and pair is used.
 
     Pairs that are equally frequent come in any order.
     """
-    like = build_tokenizer([], 32)
     learner = Tokenizer(BPE())
-    learner.normalizer, learner.pre_tokenizer = like.normalizer, like.pre_tokenizer
+    learner.normalizer, learner.pre_tokenizer = build_tokenizer([], 32).normalizer, words_apart(sets_plurals_apart=True)
     size, symbols = len(byte_symbols()) + MERGES, byte_symbols()
     trainer = BpeTrainer(vocab_size=size, initial_alphabet=symbols, min_frequency=2, show_progress=False)
     learner.train_from_iterator(phrases, trainer)
-    merges = json.loads(learner.to_str())["model"]["merges"]
-    return [(first, second) for first, second in merges[:MERGES]]
+    merges = [(first, second) for first, second in json.loads(learner.to_str())["model"]["merges"]][:MERGES]
+    used = Counter(piece for text in learner.encode_batch(phrases) for piece in text.tokens)
+    return merges, np.array([used[piece] for piece in (*symbols, *("".join(pair) for pair in merges))], np.int32)
 
 
 def sentence_vectors(phrases: list[str]) -> np.ndarray:
@@ -161,9 +162,9 @@ def main() -> None:
     ground = dict.fromkeys(composed_phrases(source["words"], source["vectors"], weights), (ORDINARY, 0))
     more = {**weights, **ground, **plurals(source["words"], weights)}
     vectors = narrowed(sentence_vectors(list(more)), len(known))
-    merges = spelling([text for text, (weight, _) in more.items() for _ in range(weight)])
+    merges, counts = spelling([text for text, (weight, _) in more.items() for _ in range(weight)])
     spelled = as_bytes(" ".join(pair) for pair in merges)
-    write(OUT / "phrases_minilm.npz", list(more), vectors, list(more.values()), merges=spelled)
+    write(OUT / "phrases_minilm.npz", list(more), vectors, list(more.values()), merges=spelled, counts=counts)
 
 
 if __name__ == "__main__":

@@ -76,13 +76,12 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """``merges_file`` is relative to the data folder, or "phrases": the merges that one of the recipe's phrase files holds.
-    Without a file ("") every byte is a token. Without ``marks_word_ends`` “carpark” has the pieces of “car park”.
+    """``merges_file`` is relative to the data folder, or "phrases": the merges that one of the recipe's phrase files holds,
+    and how it spells with them. Without a file ("") every byte is a token.
     """
 
     merges_file: str
     merges: int
-    marks_word_ends: bool = True
 
 
 @dataclass(frozen=True)

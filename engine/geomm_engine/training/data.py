@@ -103,6 +103,7 @@ def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | Non
         WordsError: the phrases hold no merges, or there are not as many tokens as the network has.
     """
     file, count = config.vocabulary.merges_file, config.vocabulary.merges
+    counts: Sequence[int] = ()
     if file == OF_PHRASES:
         if phrases is None or not phrases.merges:
             raise WordsError(
@@ -111,11 +112,10 @@ def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | Non
                 "Name one that does, such as phrases_minilm.npz.",
             )
         merges = list(phrases.merges[:count])
+        counts = phrases.counts[: 256 + count]
     else:
         merges = read_merges(data / file, count) if file else []
-    tokenizer = build_tokenizer(
-        merges, config.network.text.context_length, marks_word_ends=config.vocabulary.marks_word_ends
-    )
+    tokenizer = build_tokenizer(merges, config.network.text.context_length, counts)
     if tokenizer.get_vocab_size() != config.network.text.vocabulary:
         raise WordsError(
             ErrorCode.CLASS_LIST_INVALID,

@@ -26,13 +26,15 @@ from geomm_engine.networks.text_tower import TextTower
 @dataclass(frozen=True)
 class Phrases:
     """``vectors`` (n, dim) of unit length; ``chance`` (n,) how often each is drawn, sums to 1. ``merges`` are the byte pairs
-    that these phrases are spelled with best, where their file says so.
+    that these phrases are spelled with best, where their file says so; ``counts``, how often each of the 256 bytes and of the
+    merges is used, where words are to fall into the fewest of them.
     """
 
     texts: tuple[str, ...]
     vectors: NDArray[np.float32]
     chance: NDArray[np.float64]
     merges: tuple[tuple[str, str], ...] = ()
+    counts: tuple[int, ...] = ()
 
     def draw(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
         """Rows, each by its chance; one may come twice."""
@@ -51,7 +53,7 @@ class PhraseBatch:
 def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases:
     """The phrases of these files together: ``texts`` (UTF-8, one a line), ``vectors`` (n, dim) int8 of any length, how often
     each is drawn as ``weights`` (n,) or, without what only captions say, as ``general`` (n,); ``merges`` (UTF-8, a pair a
-    line) where there are any.
+    line) where there are any, ``counts`` (256 + merges,) where they are counted.
 
     Raises:
         WordsError: a file is absent or damaged, or they do not belong together.
@@ -60,7 +62,7 @@ def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases
     for path, part in zip(paths, parts, strict=True):
         if part.vectors.shape[1] != parts[0].vectors.shape[1]:
             raise _unreadable(path, f"its vectors are of another kind than those of {paths[0].name}")
-    spelled = [part.merges for part in parts if part.merges]
+    spelled = [part for part in parts if part.merges]
     if len(spelled) > 1:
         raise _unreadable(paths[-1], "another file holds merges too")
     weights = np.concatenate([part.chance for part in parts])
@@ -75,7 +77,8 @@ def read_phrases(paths: Sequence[Path], *, has_captions: bool = True) -> Phrases
         tuple(text for part in parts for text in part.texts),
         vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
         weights / weights.sum(),
-        spelled[0] if spelled else (),
+        spelled[0].merges if spelled else (),
+        spelled[0].counts if spelled else (),
     )
 
 
@@ -87,11 +90,13 @@ def _read_one(path: Path, drawn_by: str) -> Phrases:
             vectors = stored["vectors"].astype(np.float32)
             weights = stored[drawn_by].astype(np.float64)
             merges = _pairs(stored["merges"].tobytes().decode("utf-8")) if "merges" in stored else ()
+            counts = tuple(int(count) for count in stored["counts"]) if "counts" in stored else ()
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
         raise _unreadable(path, str(problem)) from problem
-    if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all():
+    is_counted = not counts or len(counts) == 256 + len(merges)
+    if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all() or not is_counted:
         raise _unreadable(path, "its parts do not belong together")
-    return Phrases(texts, vectors, weights, merges)
+    return Phrases(texts, vectors, weights, merges, counts)
 
 
 def _unreadable(path: Path, problem: str) -> WordsError:

@@ -31,8 +31,9 @@ def test_untrained_network_loses_ln_n(folder: Path) -> None:
     config = read_config(recipe(folder, ("batch = 32", "batch = 256")))
     trainer = Trainer(config, Lessons(config, folder), "cpu")
     batch = trainer.lessons.batch(trainer.random)
-    images, texts = trainer.network(batch.images, batch.gsd_m, batch.tokens)
-    loss = contrastive_loss(images, texts, trainer.network.scale, torch.eye(256))
+    network = trainer.network
+    images, texts = network.image_vectors(batch.images, batch.gsd_m), network.text_vectors(batch.tokens)
+    loss = contrastive_loss(images, texts, network.scale, torch.eye(256))
     assert float(loss.detach()) == pytest.approx(math.log(256), rel=0.05)
 
 

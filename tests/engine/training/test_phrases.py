@@ -189,6 +189,7 @@ def test_vocabulary_of_the_phrases_spells_common_words_in_one_piece(folder: Path
 
     assert pieces("orchard and motorway") == ["orchard", "and", "motorway"]
     assert pieces("carpark") == pieces("car park") == ["car", "park"]
+    assert pieces("hedgerows on a clifftop") == ["hedge", "row", "s", "on", "a", "cliff", "top"]
     with pytest.raises(WordsError, match="holds merges"):
         load_tokenizer(config, folder)
     with pytest.raises(WordsError, match="514 tokens"):
@@ -213,5 +214,12 @@ def test_files_that_say_nothing_general_or_spell_twice_are_refused(folder: Path)
     assert read_phrases([path]).merges == (("a", "b"),)
     with pytest.raises(WordsError, match="nothing is left"):
         read_phrases([path], has_captions=False)
+    spelled = {**parts, "merges": np.frombuffer(b"a b", np.uint8)}
+    np.savez(path, **spelled, counts=np.ones(257, np.int32))
+    assert read_phrases([path]).counts == (1,) * 257
+    np.savez(path, **spelled, counts=np.ones(256, np.int32))
+    with pytest.raises(WordsError, match="do not belong together"):
+        read_phrases([path])
+    np.savez(path, **spelled)
     with pytest.raises(WordsError, match="merges too"):
         read_phrases([path, path])

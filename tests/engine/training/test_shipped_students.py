@@ -15,7 +15,8 @@ STUDENTS = {"geomm-s2-ten": 10, "geomm-s1": 2}
 BEATEN = {"geomm-s2-ten": (AGREEMENT, RETRIEVAL, BALANCED), "geomm-s1": (AGREEMENT, RETRIEVAL, BALANCED)}
 """What lies above guessing with its whole interval."""
 FALLS_SHORT = pytest.mark.xfail(
-    strict=True, reason="3 of 12 tiles found, 1 by guessing: the interval reaches down to that 1"
+    strict=True,
+    reason="no grassland and neither forest is named right: the interval reaches down to guessing, one class of four",
 )
 
 
@@ -63,7 +64,7 @@ def test_its_bridge_report_beats_guessing(student: ModelFolder) -> None:
 @pytest.mark.parametrize(
     ("name", "metric"),
     [
-        pytest.param(name, metric, marks=[FALLS_SHORT] if (name, metric) == ("geomm-s1", RETRIEVAL) else [])
+        pytest.param(name, metric, marks=[FALLS_SHORT] if (name, metric) == ("geomm-s1", BALANCED) else [])
         for name, metrics in BEATEN.items()
         for metric in metrics
     ],

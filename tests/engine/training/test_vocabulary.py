@@ -59,12 +59,34 @@ def test_without_merges_every_byte_is_a_token() -> None:
     assert tokenizer.encode("é ok").tokens[:6] == ["<|startoftext|>", "Ã", "©</w>", "o", "k</w>", "<|endoftext|>"]
 
 
-def test_without_word_ends_a_word_has_the_pieces_of_its_parts() -> None:
-    merges = [("c", "a"), ("ca", "r"), ("l", "o"), ("lo", "t")]
-    joined = build_tokenizer(merges, 12, marks_word_ends=False)
-    assert joined.get_vocab_size() == 256 + 4 + 2
-    assert joined.encode("carlot").tokens[:4] == ["<|startoftext|>", "car", "lot", "<|endoftext|>"]
-    assert joined.encode("carlot").ids == joined.encode("Car  lot").ids != joined.encode("lot car").ids
+def test_counted_pieces_spell_a_word_in_the_fewest_of_them() -> None:
+    merges = [("a", "r"), ("c", "ar"), ("r", "p"), ("ar", "k"), ("p", "ark"), ("ca", "rp"), ("t", "o"), ("to", "p")]
+    counts = [1] * 256 + [5] * len(merges)
+    counted = build_tokenizer(merges, 12, counts)
+    assert counted.get_vocab_size() == 256 + len(merges) + 2
+
+    def pieces(text: str) -> list[str]:
+        tokens = counted.encode(text).tokens
+        return tokens[1 : tokens.index("<|endoftext|>")]
+
+    assert pieces("Carpark") == pieces("car  park") == ["car", "park"]
+    assert pieces("cartops") == ["car", "top", "s"]
+    assert pieces("é") == ["Ã", "©"]
+    assert "<" in pieces("<|endoftext|>")
+    likelier = [*counts]
+    likelier[256 + merges.index(("ca", "rp"))] = 5000
+    likelier[256 + merges.index(("ar", "k"))] = 5000
+    assert build_tokenizer(merges, 12, likelier).encode("carpark").tokens[1:3] == ["carp", "ark"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [("cars", ["car", "s"]), ("bus", ["b", "u", "s"]), ("glass", ["g", "l", "a", "s", "s"]), ("car's", ["car", "'s"])],
+)
+def test_the_s_of_a_plural_is_a_piece_of_its_own(text: str, pieces: list[str]) -> None:
+    merges = [("a", "r"), ("c", "ar"), ("car", "s"), ("'", "s")]
+    tokens = build_tokenizer(merges, 12, [1] * (256 + len(merges))).encode(text).tokens
+    assert tokens[1 : tokens.index("<|endoftext|>")] == pieces
 
 
 def test_long_text_is_not_cut() -> None:
