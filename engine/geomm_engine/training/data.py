@@ -37,7 +37,7 @@ from geomm_engine.training.drawing.near import NEAR
 from geomm_engine.training.drawing.places import draw_places, grounds_of
 from geomm_engine.training.phrases import PhraseBatch, Phrases, read_phrases
 from geomm_engine.training.pictures import PictureSet, Pyramid, pyramid, read_zip, split
-from geomm_engine.training.vocabulary import build_tokenizer, read_merges
+from geomm_engine.training.vocabulary import BYTES, build_tokenizer, read_merges
 
 CLOUD_COUNT = 1500
 PLACE_COUNT = 80
@@ -112,7 +112,7 @@ def load_tokenizer(config: ContrastiveConfig, data: Path, phrases: Phrases | Non
                 "Name one that does, such as phrases_minilm.npz.",
             )
         merges = list(phrases.merges[:count])
-        counts = phrases.counts[: 256 + count]
+        counts = phrases.counts[: BYTES + count]
     else:
         merges = read_merges(data / file, count) if file else []
     tokenizer = build_tokenizer(merges, config.network.text.context_length, counts)

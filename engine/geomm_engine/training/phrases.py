@@ -21,6 +21,7 @@ from torch.nn import functional
 from geomm_engine.contract import ErrorCode
 from geomm_engine.errors import WordsError
 from geomm_engine.networks.text_tower import TextTower
+from geomm_engine.training.vocabulary import BYTES
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _read_one(path: Path, drawn_by: str) -> Phrases:
             counts = tuple(int(count) for count in stored["counts"]) if "counts" in stored else ()
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
         raise _unreadable(path, str(problem)) from problem
-    is_counted = not counts or len(counts) == 256 + len(merges)
+    is_counted = not counts or len(counts) == BYTES + len(merges)
     if not len(texts) == len(vectors) == len(weights) or not vectors.any(axis=1).all() or not is_counted:
         raise _unreadable(path, "its parts do not belong together")
     return Phrases(texts, vectors, weights, merges, counts)

@@ -17,7 +17,8 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import BPE, Unigram
 
-CLIP_MERGES = 49152 - 256 - 2
+BYTES = 256
+CLIP_MERGES = 49152 - BYTES - 2
 START = "<|startoftext|>"
 END = "<|endoftext|>"
 WORD_END = "</w>"
