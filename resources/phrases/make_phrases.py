@@ -20,7 +20,7 @@ from wordnet import wordnet
 
 from geomm_engine.training.captions import read_captions
 from geomm_engine.training.config import data_folder
-from geomm_engine.training.vocabulary import build_tokenizer, byte_symbols, words_apart
+from geomm_engine.training.vocabulary import BYTES, build_tokenizer, byte_symbols, words_apart
 from geomm_engine.training.words import HELD_OUT, read_held_out
 
 HERE = Path(__file__).resolve().parent
@@ -118,8 +118,8 @@ def spelling(phrases: list[str]) -> tuple[list[tuple[str, str]], np.ndarray]:
     """
     learner = Tokenizer(BPE())
     learner.normalizer, learner.pre_tokenizer = build_tokenizer([], 32).normalizer, words_apart(sets_plurals_apart=True)
-    size, symbols = len(byte_symbols()) + MERGES, byte_symbols()
-    trainer = BpeTrainer(vocab_size=size, initial_alphabet=symbols, min_frequency=2, show_progress=False)
+    symbols = byte_symbols()
+    trainer = BpeTrainer(vocab_size=BYTES + MERGES, initial_alphabet=symbols, min_frequency=2, show_progress=False)
     learner.train_from_iterator(phrases, trainer)
     merges = [(first, second) for first, second in json.loads(learner.to_str())["model"]["merges"]][:MERGES]
     used = Counter(piece for text in learner.encode_batch(phrases) for piece in text.tokens)

@@ -62,7 +62,7 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
         if language is not None:
             network.text.load_state_dict(language.tower)
         self.phrase_head = None if language is None else language.head_on(device)
-        self._seen: tuple[Tensor, Tensor] | None = None  # the pictures that a locked tower saw last, and their vectors
+        self._last_seen: tuple[Tensor, Tensor] | None = None  # by a locked tower: pictures and their vectors
         self.anchors = nn.Parameter(torch.randn(len(lessons.classes), config.network.image.dim, device=device) * 0.1)
         super().__init__(network, config.schedule, config.seed, device, stem="image.stem.")
 
@@ -118,15 +118,15 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
 
     def _image_vectors(self, batch: Batch) -> Tensor:
         """As the tower that learns sees them; one that is finished looks as it will when used, and once at every picture."""
-        if self._seen is not None and self._seen[0] is batch.images:
-            return self._seen[1]
+        if self._last_seen is not None and self._last_seen[0] is batch.images:
+            return self._last_seen[1]
         images = batch.images.to(self.device, memory_format=torch.channels_last)
         gsd_m = batch.gsd_m.to(self.device)
         if not self.config.locked_image:
             return self.network.image_vectors(images, gsd_m)
         with torch.no_grad():
             vectors = self.network.image_vectors(images, gsd_m, ready(self.network.image, self.config.network.image))
-        self._seen = batch.images, vectors
+        self._last_seen = batch.images, vectors
         return vectors
 
     def rank(self, check: Check) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ WORD_END = "</w>"
 PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 PLURAL = r"(?<=\p{L}\p{L}[^\Ws])s(?!\p{L})"
 _PRICE_OF_A_PIECE = 100.0
-"""More than any likelihood could outweigh: that of a piece that is never used is 1e-9 or so, e to the −20."""
+"""Far more than likelihoods differ: that of a piece that is never used is e to the −13."""
 LINE = re.compile(r"^(\S+) (\S+)$")
 
 
