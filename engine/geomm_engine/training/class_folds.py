@@ -1,14 +1,18 @@
-"""What a recipe knows of classes that it never saw: every class is left out of training once, in one of a few folds.
+"""What recipes know of classes that they never saw: every class is left out of training once, in one of a few folds.
 
 A class leaves with every caption that speaks of it alone. A text tower that learns phrases learns those of a dictionary and
 of maps, not the captions; an ordinary name such as "golf course" is among them, as words without a picture. Pictures of
 left-out classes are then asked for by name, among the names of all left-out classes of their set, and among all names of the
 set. Classes that both sets show under one name (forest, river) leave both.
+
+Which names are asked among decides more than which pictures are shown. So classes may be dealt into folds several times, for
+every recipe alike, and an interval comes of drawing whole folds again, not pictures (repeated k-fold cross-validation).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,11 +25,13 @@ from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job, Progress
 from geomm_engine.scoring.familiarity import Exemplars
+from geomm_engine.training.compare import refuse_namesakes
 from geomm_engine.training.config import ContrastiveConfig, without_sets
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.exemplars import choose_exemplars
 from geomm_engine.training.language import learn_language
+from geomm_engine.training.loop import threads
 from geomm_engine.training.zero_shot import prototypes, whole_vectors
 
 _SPOKEN_FOR = 150
@@ -34,12 +40,14 @@ _SPOKEN_FOR = 150
 
 @dataclass(frozen=True)
 class FoldRow:
-    """One set in one fold; shares 0–1. ``chance`` is one over the number of names asked among.
+    """One set in one fold of one repeat; shares 0–1. ``chance`` is one over the number of names asked among.
 
     Two ways to tell the pictures of unseen classes from the others: ``unknown_auroc`` by the words that were learned,
     ``unfamiliar_auroc`` by the exemplars that stand for the pictures that were learned from.
     """
 
+    recipe: str
+    repeat: int
     fold: int
     set_name: str
     unseen: tuple[str, ...]
@@ -56,59 +64,81 @@ class FoldRow:
 
 @dataclass(frozen=True)
 class FoldTable:
-    """``rows``, and for each set the pooled shares with Wilson intervals (95 %)."""
+    """``rows``; for each recipe and set the pooled ``shares``, and by how much the first recipe names more of the unseen
+    pictures right than this one (``lead``), each with its interval (95 %, folds drawn again).
+    """
 
-    recipe: str
-    steps: int
+    repeats: int
+    folds: int
+    steps: dict[str, int]
     rows: tuple[FoldRow, ...]
-    pooled: dict[str, dict[str, tuple[float, ...]]]
+    shares: dict[str, dict[str, dict[str, tuple[float, ...]]]]
+    lead: dict[str, dict[str, tuple[float, float, float]]]
 
 
 def folds(captions: dict[str, str], count: int, seed: int) -> list[tuple[str, ...]]:
-    """Classes dealt into folds; classes of one typed name stay together."""
+    """Classes ("set/folder") dealt into folds, those of each set evenly; classes of one typed name stay together."""
     names = sorted(set(captions.values()))
-    order = np.random.default_rng(seed).permutation(len(names))
-    dealt = [{names[place] for place in order[fold::count]} for fold in range(count)]
+    order = [names[place] for place in np.random.default_rng(seed).permutation(len(names))]
+    sets_of = {name: {item.split("/")[0] for item, own in captions.items() if own == name} for name in names}
+    # What most sets show goes first, then set after set, so that a set's own classes fill up what its shared ones leave.
+    order.sort(key=lambda name: (-len(sets_of[name]), sorted(sets_of[name])))
+    dealt = [set(order[fold::count]) for fold in range(count)]
     return [tuple(item for item, name in captions.items() if name in chosen) for chosen in dealt]
 
 
-def evaluate_folds(config: ContrastiveConfig, data: Path, output: Path, *, count: int = 5) -> Job[FoldTable]:
-    """Train ``count`` times and measure each on what it never saw; writes ``class_folds.json``.
+def evaluate_folds(
+    configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, count: int = 5, repeats: int = 1
+) -> Job[FoldTable]:
+    """Train every recipe ``count`` times a repeat and measure each on what it never saw.
 
-    Places drawn on ground of the sets are left out: they would show what is to stay unseen.
+    Classes are dealt anew for every repeat, and the recipes' seeds grow by one. Writes ``class_folds.json`` anew after each
+    recipe and repeat. Places drawn on ground of the sets are left out: they would show what is to stay
+    unseen.
 
     Raises:
-        EngineError: data or captions are wrong, or the image tower has seen every class already.
+        EngineError: data or captions are wrong, two recipes have one id, or an image tower has seen every class already.
     """
-    if config.locked_image:
-        raise EngineError(
-            ErrorCode.MESSAGE_INVALID,
-            f"“{config.locked_image}” was trained with every class: none would be unseen.",
-            "Take a recipe without “locked_image”.",
-        )
-    config = without_sets(config, [item.name for item in config.pictures if item.is_drawn_on_others])
-    config = replace(config, phrases=replace(config.phrases, has_captions=False))
+    refuse_namesakes(configs)
+    for config in configs:
+        if config.locked_image:
+            raise EngineError(
+                ErrorCode.MESSAGE_INVALID,
+                f"“{config.locked_image}” was trained with every class: none would be unseen.",
+                "Take a recipe without “locked_image”.",
+            )
+    steps = {config.id: config.schedule.all_steps for config in configs}
+    done, total = 0, count * repeats * sum(steps.values())
     rows: list[FoldRow] = []
-    measured = Lessons(config, data)
-    names = {
-        item: measured.captions.classes[item]
-        for place in measured.measured_places
-        for item in measured.training[place].classes
-    }
-    language = yield from learn_language(measured)
-    for fold, unseen in enumerate(folds(names, count, config.split_seed)):
-        lessons = Lessons(replace(config, unseen=unseen), data)
-        trainer = trainer_for(lessons, data, language=language)
-        for batch in trainer.batches(config.schedule.all_steps):
-            trainer.learn(batch)
-            yield Progress("train", fold * config.schedule.all_steps + trainer.step, count * config.schedule.all_steps)
-        known = exemplars_of(trainer.average, lessons)
-        rows += [_row(fold, trainer.average, known, lessons, place, unseen) for place in lessons.measured_places]
-    table = FoldTable(config.id, config.schedule.all_steps, tuple(rows), _pooled(rows))
-    with writing(output):
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "class_folds.json").write_text(json.dumps(encode(table), indent=1) + "\n", encoding="utf-8")
+    for repeat in range(repeats):
+        for config in configs:
+            lessons = Lessons(_blind(config, config.seed + repeat), data)
+            names = {
+                item: lessons.captions.classes[item]
+                for place in lessons.measured_places
+                for item in lessons.training[place].classes
+            }
+            with threads(config.threads):
+                language = yield from learn_language(lessons)
+                for fold, unseen in enumerate(folds(names, count, config.split_seed + repeat)):
+                    some = lessons.without(unseen)
+                    trainer = trainer_for(some, data, language=language)
+                    for batch in trainer.batches(config.schedule.all_steps):
+                        trainer.learn(batch)
+                        done += 1
+                        yield Progress("train", done, total)
+                    rows += _rows(config.id, repeat, fold, trainer.average, some)
+            table = FoldTable(repeats, count, steps, tuple(rows), _shares(rows), _lead(rows))
+            with writing(output):
+                output.mkdir(parents=True, exist_ok=True)
+                (output / "class_folds.json").write_text(json.dumps(encode(table), indent=1) + "\n", encoding="utf-8")
     return table
+
+
+def _blind(config: ContrastiveConfig, seed: int) -> ContrastiveConfig:
+    """The recipe without what shows or says more of left-out classes than a dictionary does."""
+    config = without_sets(config, [item.name for item in config.pictures if item.is_drawn_on_others])
+    return replace(config, seed=seed, phrases=replace(config.phrases, has_captions=False))
 
 
 def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
@@ -124,55 +154,81 @@ def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
     return Exemplars(np.concatenate(chosen), -1.0)
 
 
-def _row(
-    fold: int, network: TwoTowers, known: Exemplars, lessons: Lessons, place: int, unseen: tuple[str, ...]
-) -> FoldRow:
-    source, pictures = lessons.config.pictures[place], lessons.validation[place]
+def _rows(recipe: str, repeat: int, fold: int, network: TwoTowers, lessons: Lessons) -> list[FoldRow]:
+    known = exemplars_of(network, lessons)
     tower = ready(network.image, lessons.config.network.image)
-    vectors = whole_vectors(tower, pictures, source.whole_px, lessons.normalise)
-    texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
-    cosine = vectors @ texts.T
-    hidden = np.array([item in unseen for item in pictures.classes])
-    is_hidden = hidden[pictures.labels]
-    among = np.where(hidden[None, :], cosine, -2.0).argmax(axis=1)
-    said = cosine.argmax(axis=1)
-    # The names that were learned, typed alone: does the reject score tell the others from them?
-    score = (vectors @ texts[~hidden].T).max(axis=1)
-    return FoldRow(
-        fold,
-        source.name,
-        tuple(item for item in pictures.classes if item in unseen),
-        int(is_hidden.sum()),
-        int((among == pictures.labels)[is_hidden].sum()),
-        1.0 / max(1, int(hidden.sum())),
-        int((said == pictures.labels)[is_hidden].sum()),
-        1.0 / len(pictures.classes),
-        int((~is_hidden).sum()),
-        int((said == pictures.labels)[~is_hidden].sum()),
-        metrics.auroc(score, ~is_hidden) if is_hidden.any() else float("nan"),
-        metrics.auroc(known.familiarity(vectors).astype(np.float64), ~is_hidden) if is_hidden.any() else float("nan"),
-    )
-
-
-def _pooled(rows: list[FoldRow]) -> dict[str, dict[str, tuple[float, ...]]]:
-    found: dict[str, dict[str, tuple[float, ...]]] = {}
-    for name in sorted({row.set_name for row in rows}):
-        own = [row for row in rows if row.set_name == name]
-        total, seen = sum(row.pictures for row in own), sum(row.seen_pictures for row in own)
-        counts = {
-            "among unseen names": (sum(row.right_among_unseen for row in own), total),
-            "among all names": (sum(row.right_among_all for row in own), total),
-            "seen classes, among all names": (sum(row.right_seen for row in own), seen),
-        }
-        found[name] = {
-            key: (round(right / of, 4), *(round(value, 4) for value in metrics.wilson_interval(right, of)))
-            for key, (right, of) in counts.items()
-        }
-        chance = sum(row.pictures * row.chance_among_unseen for row in own) / total
-        found[name]["chance among unseen names"] = (round(chance, 4),)
-        for what, areas in (
-            ("told by words (AUROC, mean of folds)", [row.unknown_auroc for row in own]),
-            ("told by familiarity (AUROC, mean of folds)", [row.unfamiliar_auroc for row in own]),
-        ):
-            found[name][what] = (round(float(np.mean(areas)), 4),)
+    found: list[FoldRow] = []
+    for place in lessons.measured_places:
+        source, pictures = lessons.config.pictures[place], lessons.validation[place]
+        vectors = whole_vectors(tower, pictures, source.whole_px, lessons.normalise)
+        texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
+        cosine = vectors @ texts.T
+        hidden = np.array([item in lessons.config.unseen for item in pictures.classes])
+        is_hidden = hidden[pictures.labels]
+        among = np.where(hidden[None, :], cosine, -2.0).argmax(axis=1)
+        said = cosine.argmax(axis=1)
+        # The names that were learned, typed alone: does the reject score tell the others from them?
+        score = (vectors @ texts[~hidden].T).max(axis=1)
+        row = FoldRow(
+            recipe,
+            repeat,
+            fold,
+            source.name,
+            tuple(item for item in pictures.classes if item in lessons.config.unseen),
+            int(is_hidden.sum()),
+            int((among == pictures.labels)[is_hidden].sum()),
+            1.0 / max(1, int(hidden.sum())),
+            int((said == pictures.labels)[is_hidden].sum()),
+            1.0 / len(pictures.classes),
+            int((~is_hidden).sum()),
+            int((said == pictures.labels)[~is_hidden].sum()),
+            metrics.auroc(score, ~is_hidden),
+            metrics.auroc(known.familiarity(vectors).astype(np.float64), ~is_hidden),
+        )
+        found.append(row)
     return found
+
+
+def _shares(rows: Sequence[FoldRow]) -> dict[str, dict[str, dict[str, tuple[float, ...]]]]:
+    found: dict[str, dict[str, dict[str, tuple[float, ...]]]] = {}
+    for recipe, name in dict.fromkeys((row.recipe, row.set_name) for row in rows):
+        own = [row for row in rows if (row.recipe, row.set_name) == (recipe, name)]
+        asked = [row for row in own if row.pictures]
+        unseen = [row.pictures for row in asked]
+        found.setdefault(recipe, {})[name] = {
+            "among unseen names": _share([row.right_among_unseen for row in asked], unseen),
+            "among all names": _share([row.right_among_all for row in asked], unseen),
+            "seen classes, among all names": _share(
+                [row.right_seen for row in own], [row.seen_pictures for row in own]
+            ),
+            "chance among unseen names": (
+                round(float(np.average([row.chance_among_unseen for row in asked], weights=unseen)), 4),
+            ),
+            "told by words (AUROC, mean of folds)": (round(float(np.mean([row.unknown_auroc for row in asked])), 4),),
+            "told by familiarity (AUROC, mean of folds)": (
+                round(float(np.mean([row.unfamiliar_auroc for row in asked])), 4),
+            ),
+        }
+    return found
+
+
+def _lead(rows: Sequence[FoldRow]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Of the first recipe over each other one, fold by fold; folds that one of them lacks do not count."""
+    first, *others = dict.fromkeys(row.recipe for row in rows)
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for other in others:
+        for name in dict.fromkeys(row.set_name for row in rows):
+            mine, theirs = (
+                {(row.repeat, row.fold): row for row in rows if (row.recipe, row.set_name) == (recipe, name)}
+                for recipe in (first, other)
+            )
+            both = [key for key in mine if key in theirs and mine[key].pictures]
+            more = [mine[key].right_among_unseen - theirs[key].right_among_unseen for key in both]
+            found.setdefault(other, {})[name] = _share(more, [mine[key].pictures for key in both])
+    return found
+
+
+def _share(count: Sequence[int], of: Sequence[int]) -> tuple[float, float, float]:
+    """A share of the pictures of these folds, with its interval."""
+    interval = metrics.share_interval_by_block(np.array(count, dtype=np.float64), np.array(of, dtype=np.float64))
+    return round(sum(count) / sum(of), 4), round(interval[0], 4), round(interval[1], 4)

@@ -77,13 +77,8 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
     Raises:
         EngineError: data or captions are wrong, two recipes have one id, or the folder cannot be written.
     """
+    refuse_namesakes(configs)
     steps = {config.id: config.schedule.all_steps for config in configs}
-    if len(steps) < len(configs):
-        raise EngineError(
-            ErrorCode.FOLDER_INVALID,
-            f"Two of the recipes have the same id: {', '.join(config.id for config in configs)}.",
-            "Give each recipe an id of its own, and name it once.",
-        )
     figures: list[Figure] = []
     total = len(seeds) * sum(steps.values())
     done = 0
@@ -104,6 +99,16 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
                 text = json.dumps(encode(table), indent=1) + "\n"
                 (output / "comparison.json").write_text(text, encoding="utf-8")
     return table
+
+
+def refuse_namesakes(configs: Sequence[ContrastiveConfig]) -> None:
+    """Raises EngineError where two recipes have one id: their figures could not be told apart."""
+    if len({config.id for config in configs}) < len(configs):
+        raise EngineError(
+            ErrorCode.FOLDER_INVALID,
+            f"Two of the recipes have the same id: {', '.join(config.id for config in configs)}.",
+            "Give each recipe an id of its own, and name it once.",
+        )
 
 
 def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> list[Figure]:

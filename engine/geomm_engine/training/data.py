@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,18 +141,14 @@ class Lessons:
             files = [Path(__file__).parent / name for name in config.phrases.files]
             self.phrases = read_phrases(files, has_captions=config.phrases.has_captions)
         self.tokenizer = load_tokenizer(config, data, self.phrases)
-        self.training: list[PictureSet] = []
+        training: list[PictureSet] = []
         self.validation: list[PictureSet] = []
         for source in config.pictures:
-            pictures = load_pictures(source, data, config.split_seed, self.training)
+            pictures = load_pictures(source, data, config.split_seed, training)
             parts = split(pictures, config.validation_share, config.split_seed)
-            self.training.append(_without(parts[0], config.unseen))
+            training.append(_without(parts[0], config.unseen))
             self.validation.append(parts[1])
-        self._pyramids: list[Pyramid] = [pyramid(item) for item in self.training]
-        self._rows = [
-            [np.flatnonzero(item.labels == label) for label in range(len(item.classes))] for item in self.training
-        ]
-        self._seen = [np.flatnonzero([len(rows) > 0 for rows in item]) for item in self._rows]
+        self._draw_from(training)
         self._prepare_relation()
         self.absent = self.captions.absent
         if config.absent_words_file:
@@ -162,10 +159,24 @@ class Lessons:
         self._mean = torch.tensor(config.normalisation.mean).view(1, -1, 1, 1)
         self._std = torch.tensor(config.normalisation.std).view(1, -1, 1, 1)
 
+    def without(self, unseen: tuple[str, ...]) -> Lessons:
+        """The same lessons, but that these classes leave training too: their pictures, and every caption of theirs alone."""
+        lessons = copy(self)
+        lessons.config = replace(self.config, unseen=(*self.config.unseen, *unseen))
+        lessons._encoded = {}
+        lessons._draw_from([_without(item, unseen) for item in self.training])
+        return lessons
+
     @property
     def measured_places(self) -> list[int]:
         """Numbers of the sets that count."""
         return [place for place, source in enumerate(self.config.pictures) if source.is_measured]
+
+    def _draw_from(self, training: list[PictureSet]) -> None:
+        self.training = training
+        self._pyramids: list[Pyramid] = [pyramid(item) for item in training]
+        self._rows = [[np.flatnonzero(item.labels == label) for label in range(len(item.classes))] for item in training]
+        self._seen = [np.flatnonzero([len(rows) > 0 for rows in item]) for item in self._rows]
 
     def _prepare_relation(self) -> None:
         classes = [name for item in self.training for name in item.classes]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geomm_engine.errors import writing
+from geomm_engine.evaluation.metrics import share_interval_by_block
 
-DRAWS = 1000
 SMALLEST_GALLERY = 4
 
 
@@ -85,12 +85,9 @@ def retrieval(
 
 
 def _interval(hits: NDArray[np.float64], block: NDArray[np.int64], seed: int) -> tuple[float, float]:
-    numbers, place = np.unique(block, return_inverse=True)
-    total, count = np.bincount(place, hits), np.bincount(place).astype(float)
-    random = np.random.default_rng(seed)
-    drawn = random.integers(0, len(numbers), (DRAWS, len(numbers)))
-    shares = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    return float(np.percentile(shares, 2.5)), float(np.percentile(shares, 97.5))
+    _, place = np.unique(block, return_inverse=True)
+    found, of = (np.bincount(place, weights=each).astype(np.float64) for each in (hits, np.ones_like(hits)))
+    return share_interval_by_block(found, of, seed=seed)
 
 
 def write_report(rows: list[Retrieval], path: Path) -> None:

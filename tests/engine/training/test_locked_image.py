@@ -150,7 +150,7 @@ def test_a_model_without_weights_says_so(folder: Path, finished: Path) -> None:
 def test_no_class_is_unseen_beside_a_tower_that_saw_all(folder: Path, finished: Path) -> None:
     recipe = locked_recipe(folder, finished, 4)
     with pytest.raises(EngineError, match="none would be unseen"):
-        next(evaluate_folds(read_config(recipe), folder, folder / "out"))
+        next(evaluate_folds([read_config(recipe)], folder, folder / "out"))
     unseen = written_recipe(
         folder / "unseen.toml", recipe.read_text("utf-8"), [("captions = ", 'unseen = ["drawn/lake"]\ncaptions = ')]
     )

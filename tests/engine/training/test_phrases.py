@@ -113,7 +113,7 @@ def test_class_folds_learn_no_phrase_that_only_captions_say(folder: Path) -> Non
     with pytest.MonkeyPatch.context() as patch:
         draw = Lessons.phrase_batch
         patch.setattr(Lessons, "phrase_batch", lambda self, *args: seen.append(self) or draw(self, *args))
-        run(evaluate_folds(config, folder, folder / "out", count=2))
+        run(evaluate_folds([config], folder, folder / "out", count=2))
     assert seen
     assert all(item.phrases.chance[0] == 0 for item in seen)
 
