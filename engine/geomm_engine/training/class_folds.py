@@ -12,7 +12,7 @@ every recipe alike, and an interval comes of drawing whole folds again, not pict
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from geomm_engine.errors import EngineError, writing
 from geomm_engine.evaluation import metrics
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
-from geomm_engine.progress import Job, Progress
+from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.scoring.familiarity import Exemplars
 from geomm_engine.training.compare import refuse_namesakes
 from geomm_engine.training.config import ContrastiveConfig, without_sets
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.exemplars import choose_exemplars
-from geomm_engine.training.language import learn_language
+from geomm_engine.training.language import Language, learn_language
 from geomm_engine.training.loop import threads
 from geomm_engine.training.zero_shot import prototypes, whole_vectors
 
@@ -93,8 +93,7 @@ def evaluate_folds(
     """Train every recipe ``count`` times a repeat and measure each on what it never saw.
 
     Classes are dealt anew for every repeat, and the recipes' seeds grow by one. Writes ``class_folds.json`` anew after each
-    recipe and repeat. Places drawn on ground of the sets are left out: they would show what is to stay
-    unseen.
+    recipe and repeat. Places drawn on ground of the sets are left out: they would show what is to stay unseen.
 
     Raises:
         EngineError: data or captions are wrong, two recipes have one id, or an image tower has seen every class already.
@@ -108,31 +107,40 @@ def evaluate_folds(
                 "Take a recipe without “locked_image”.",
             )
     steps = {config.id: config.schedule.all_steps for config in configs}
-    done, total = 0, count * repeats * sum(steps.values())
+    watch = Stopwatch("train", count * repeats * sum(steps.values()))
     rows: list[FoldRow] = []
     for repeat in range(repeats):
         for config in configs:
-            lessons = Lessons(_blind(config, config.seed + repeat), data)
-            names = {
-                item: lessons.captions.classes[item]
-                for place in lessons.measured_places
-                for item in lessons.training[place].classes
-            }
-            with threads(config.threads):
-                language = yield from learn_language(lessons)
-                for fold, unseen in enumerate(folds(names, count, config.split_seed + repeat)):
-                    some = lessons.without(unseen)
-                    trainer = trainer_for(some, data, language=language)
-                    for batch in trainer.batches(config.schedule.all_steps):
-                        trainer.learn(batch)
-                        done += 1
-                        yield Progress("train", done, total)
-                    rows += _rows(config.id, repeat, fold, trainer.average, some)
+            rows += yield from _one_repeat(config, repeat, count, data, watch)
             table = FoldTable(repeats, count, steps, tuple(rows), _shares(rows), _lead(rows))
             with writing(output):
                 output.mkdir(parents=True, exist_ok=True)
                 (output / "class_folds.json").write_text(json.dumps(encode(table), indent=1) + "\n", encoding="utf-8")
     return table
+
+
+def _one_repeat(config: ContrastiveConfig, repeat: int, count: int, data: Path, watch: Stopwatch) -> Job[list[FoldRow]]:
+    lessons = Lessons(_blind(config, config.seed + repeat), data)
+    names = {
+        item: lessons.captions.classes[item]
+        for place in lessons.measured_places
+        for item in lessons.training[place].classes
+    }
+    rows: list[FoldRow] = []
+    with threads(config.threads):
+        language = yield from learn_language(lessons)
+        for fold, unseen in enumerate(folds(names, count, config.split_seed + repeat)):
+            network = yield from _taught(lessons.without(unseen), data, language, watch)
+            rows += _rows(config.id, repeat, fold, network, lessons, unseen)
+    return rows
+
+
+def _taught(lessons: Lessons, data: Path, language: Language | None, watch: Stopwatch) -> Job[TwoTowers]:
+    trainer = trainer_for(lessons, data, language=language)
+    for batch in trainer.batches(lessons.config.schedule.all_steps):
+        trainer.learn(batch)
+        yield watch.step()
+    return trainer.average
 
 
 def _blind(config: ContrastiveConfig, seed: int) -> ContrastiveConfig:
@@ -141,21 +149,24 @@ def _blind(config: ContrastiveConfig, seed: int) -> ContrastiveConfig:
     return replace(config, seed=seed, phrases=replace(config.phrases, has_captions=False))
 
 
-def exemplars_of(network: TwoTowers, lessons: Lessons) -> Exemplars:
-    """What stands for the training pictures of this network, as in an exported model but from some of each class."""
+def exemplars_of(network: TwoTowers, lessons: Lessons, unseen: Collection[str]) -> Exemplars:
+    """What stands for the training pictures of this network, as in an exported model but from some of each class seen."""
     chosen, seed = [], lessons.config.split_seed
     random = np.random.default_rng(seed)
     tower = ready(network.image, lessons.config.network.image)
     for pictures, source in zip(lessons.training, lessons.config.pictures, strict=True):
-        rows = [random.permutation(np.flatnonzero(pictures.labels == at)) for at in np.unique(pictures.labels)]
+        seen = [at for at in np.unique(pictures.labels) if pictures.classes[at] not in unseen]
+        rows = [random.permutation(np.flatnonzero(pictures.labels == at)) for at in seen]
         some = pictures.subset(np.concatenate([own[:_SPOKEN_FOR] for own in rows]))
         vectors = whole_vectors(tower, some, source.whole_px, lessons.normalise)
         chosen.append(choose_exemplars(vectors, some.labels, seed))
     return Exemplars(np.concatenate(chosen), -1.0)
 
 
-def _rows(recipe: str, repeat: int, fold: int, network: TwoTowers, lessons: Lessons) -> list[FoldRow]:
-    known = exemplars_of(network, lessons)
+def _rows(
+    recipe: str, repeat: int, fold: int, network: TwoTowers, lessons: Lessons, unseen: Collection[str]
+) -> list[FoldRow]:
+    known = exemplars_of(network, lessons, unseen)
     tower = ready(network.image, lessons.config.network.image)
     found: list[FoldRow] = []
     for place in lessons.measured_places:
@@ -163,7 +174,7 @@ def _rows(recipe: str, repeat: int, fold: int, network: TwoTowers, lessons: Less
         vectors = whole_vectors(tower, pictures, source.whole_px, lessons.normalise)
         texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
         cosine = vectors @ texts.T
-        hidden = np.array([item in lessons.config.unseen for item in pictures.classes])
+        hidden = np.array([item in unseen for item in pictures.classes])
         is_hidden = hidden[pictures.labels]
         among = np.where(hidden[None, :], cosine, -2.0).argmax(axis=1)
         said = cosine.argmax(axis=1)
@@ -174,7 +185,7 @@ def _rows(recipe: str, repeat: int, fold: int, network: TwoTowers, lessons: Less
             repeat,
             fold,
             source.name,
-            tuple(item for item in pictures.classes if item in lessons.config.unseen),
+            tuple(item for item in pictures.classes if item in unseen),
             int(is_hidden.sum()),
             int((among == pictures.labels)[is_hidden].sum()),
             1.0 / max(1, int(hidden.sum())),

@@ -17,7 +17,7 @@ from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.errors import EngineError, writing
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
-from geomm_engine.progress import Job, Progress
+from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.training.config import ContrastiveConfig
 from geomm_engine.training.contrastive import trainer_for
 from geomm_engine.training.data import Lessons
@@ -80,8 +80,7 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
     refuse_namesakes(configs)
     steps = {config.id: config.schedule.all_steps for config in configs}
     figures: list[Figure] = []
-    total = len(seeds) * sum(steps.values())
-    done = 0
+    watch = Stopwatch("train", len(seeds) * sum(steps.values()))
     for seed in seeds:
         for config in configs:
             lessons = Lessons(replace(config, seed=seed), data)
@@ -90,8 +89,7 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
                 trainer = trainer_for(lessons, data, language=language)
                 for batch in trainer.batches(config.schedule.all_steps):
                     trainer.learn(batch)
-                    done += 1
-                    yield Progress("train", done, total)
+                    yield watch.step()
                 figures += _figures(config.id, seed, trainer.average, lessons)
             table = Comparison(tuple(seeds), steps, tuple(figures), _summary(figures, configs))
             with writing(output):
