@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"{recipe}, {name}: {args.repeats} × {args.folds} folds of {table.steps[recipe]} steps")
             for what, values in shares.items():
                 print(f"  {what:44s} {_percent(values)}")
-            if recipe in table.lead:
-                first = next(iter(table.shares))
-                print(f"  {f'lead of {first} among unseen names':44s} {_percent(table.lead[recipe][name])}")
+    for other, leads in table.lead.items():
+        print(f"{next(iter(table.shares))} over {other}, among unseen names")
+        for name, values in leads.items():
+            print(f"  {name:44s} {_percent(values)}")
     return 0
 
 

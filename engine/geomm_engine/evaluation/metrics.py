@@ -130,17 +130,18 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def share_interval_by_block(
+def shares_by_block(
     count: NDArray[np.float64], of: NDArray[np.float64], *, rounds: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of sum(``count``) / sum(``of``), whole blocks drawn again: rows of one block are not independent.
+) -> NDArray[np.float64]:
+    """(round,): sum(``count``) / sum(``of``) of whole blocks drawn again, as rows of one block are not independent.
 
     Args:
         count: (block,) how many rows of each block count; a difference of two such counts will do.
         of: (block,) how many rows it has, at least 1.
+        seed: as many blocks and the same seed draw the same blocks.
     """
     drawn = np.random.default_rng(seed).integers(0, len(of), (rounds, len(of)))
-    return percentiles(count[drawn].sum(axis=1) / of[drawn].sum(axis=1))
+    return np.asarray(count[drawn].sum(axis=1) / of[drawn].sum(axis=1))
 
 
 def percentiles(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geomm_engine.contract import ErrorCode, encode
 from geomm_engine.errors import EngineError, writing
@@ -36,6 +37,7 @@ from geomm_engine.training.zero_shot import prototypes, whole_vectors
 
 _SPOKEN_FOR = 150
 """So many pictures of a class are enough to choose its exemplars from."""
+MEAN_OF_SETS = "mean of the sets"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class FoldRow:
 @dataclass(frozen=True)
 class FoldTable:
     """``rows``; for each recipe and set the pooled ``shares``, and by how much the first recipe names more of the unseen
-    pictures right than this one (``lead``), each with its interval (95 %, folds drawn again).
+    pictures right than this one (``lead``, also as the mean of the sets), each with its interval (95 %, folds drawn again).
     """
 
     repeats: int
@@ -112,7 +114,7 @@ def evaluate_folds(
     for repeat in range(repeats):
         for config in configs:
             rows += yield from _one_repeat(config, repeat, count, data, watch)
-            table = FoldTable(repeats, count, steps, tuple(rows), _shares(rows), _lead(rows))
+            table = FoldTable(repeats, count, steps, tuple(rows), _shares(rows), lead_of(rows))
             with writing(output):
                 output.mkdir(parents=True, exist_ok=True)
                 (output / "class_folds.json").write_text(json.dumps(encode(table), indent=1) + "\n", encoding="utf-8")
@@ -223,23 +225,40 @@ def _shares(rows: Sequence[FoldRow]) -> dict[str, dict[str, dict[str, tuple[floa
     return found
 
 
-def _lead(rows: Sequence[FoldRow]) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Of the first recipe over each other one, fold by fold; folds that one of them lacks do not count."""
+def lead_of(rows: Sequence[FoldRow]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Of the first recipe over each other one, fold by fold; folds count that both have and that ask for every set."""
     first, *others = dict.fromkeys(row.recipe for row in rows)
+    sets = list(dict.fromkeys(row.set_name for row in rows))
+    asked = {(row.recipe, row.set_name, row.repeat, row.fold): row for row in rows if row.pictures}
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for other in others:
-        for name in dict.fromkeys(row.set_name for row in rows):
-            mine, theirs = (
-                {(row.repeat, row.fold): row for row in rows if (row.recipe, row.set_name) == (recipe, name)}
-                for recipe in (first, other)
-            )
-            both = [key for key in mine if key in theirs and mine[key].pictures]
-            more = [mine[key].right_among_unseen - theirs[key].right_among_unseen for key in both]
-            found.setdefault(other, {})[name] = _share(more, [mine[key].pictures for key in both])
+        both = [
+            at
+            for at in dict.fromkeys((row.repeat, row.fold) for row in rows)
+            if all((recipe, name, *at) in asked for recipe in (first, other) for name in sets)
+        ]
+        leads: list[float] = []
+        draws: list[NDArray[np.float64]] = []
+        for name in sets if both else ():
+            mine, theirs = ([asked[recipe, name, *at] for at in both] for recipe in (first, other))
+            more = [row.right_among_unseen - own.right_among_unseen for row, own in zip(mine, theirs, strict=True)]
+            leads.append(sum(more) / sum(row.pictures for row in mine))
+            draws.append(_draws(more, [row.pictures for row in mine]))
+            found.setdefault(other, {})[name] = _with_interval(leads[-1], draws[-1])
+        if len(leads) > 1:
+            found[other][MEAN_OF_SETS] = _with_interval(float(np.mean(leads)), np.mean(draws, axis=0))
     return found
 
 
 def _share(count: Sequence[int], of: Sequence[int]) -> tuple[float, float, float]:
     """A share of the pictures of these folds, with its interval."""
-    interval = metrics.share_interval_by_block(np.array(count, dtype=np.float64), np.array(of, dtype=np.float64))
-    return round(sum(count) / sum(of), 4), round(interval[0], 4), round(interval[1], 4)
+    return _with_interval(sum(count) / sum(of), _draws(count, of))
+
+
+def _draws(count: Sequence[int], of: Sequence[int]) -> NDArray[np.float64]:
+    return metrics.shares_by_block(np.array(count, dtype=np.float64), np.array(of, dtype=np.float64))
+
+
+def _with_interval(value: float, draws: NDArray[np.float64]) -> tuple[float, float, float]:
+    low, high = metrics.percentiles(draws)
+    return round(value, 4), round(low, 4), round(high, 4)

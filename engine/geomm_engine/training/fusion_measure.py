@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geomm_engine.errors import writing
-from geomm_engine.evaluation.metrics import share_interval_by_block
+from geomm_engine.evaluation.metrics import percentiles, shares_by_block
 
 SMALLEST_GALLERY = 4
 
@@ -87,7 +87,7 @@ def retrieval(
 def _interval(hits: NDArray[np.float64], block: NDArray[np.int64], seed: int) -> tuple[float, float]:
     _, place = np.unique(block, return_inverse=True)
     found, of = (np.bincount(place, weights=each).astype(np.float64) for each in (hits, np.ones_like(hits)))
-    return share_interval_by_block(found, of, seed=seed)
+    return percentiles(shares_by_block(found, of, seed=seed))
 
 
 def write_report(rows: list[Retrieval], path: Path) -> None:

@@ -83,13 +83,14 @@ def test_bootstrap_interval_holds_the_value_and_repeats() -> None:
 
 def test_interval_by_block_is_wider_where_rows_of_a_block_agree() -> None:
     of = np.full(10, 30.0)
-    alike = metrics.share_interval_by_block(of * 0.5, of)
-    assert alike == pytest.approx((0.5, 0.5))
-    low, high = metrics.share_interval_by_block(np.repeat([0.0, 30.0], 5), of)
+    assert metrics.shares_by_block(of * 0.5, of) == pytest.approx(np.full(1000, 0.5))
+    coins = np.repeat([0.0, 30.0], 5)
+    low, high = metrics.percentiles(metrics.shares_by_block(coins, of))
     # Ten coins: the share of heads lies within 2 … 8 of 10 in 98 % of throws, within 3 … 7 in 89 %.
     assert (round(low, 1), round(high, 1)) == (0.2, 0.8)
-    # A difference of two counts of the same blocks.
-    assert metrics.share_interval_by_block(np.full(10, -3.0), of) == pytest.approx((-0.1, -0.1))
+    # A difference of two counts of the same blocks; the same blocks are drawn for other counts.
+    assert metrics.shares_by_block(np.full(10, -3.0), of) == pytest.approx(np.full(1000, -0.1))
+    assert metrics.shares_by_block(30.0 - coins, of) == pytest.approx(1 - metrics.shares_by_block(coins, of))
 
 
 def test_nothing_measured_is_not_a_number() -> None:

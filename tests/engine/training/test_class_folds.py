@@ -14,7 +14,7 @@ from geomm_engine.contract import decode
 from geomm_engine.errors import EngineError
 from geomm_engine.progress import Progress
 from geomm_engine.training.captions import read_captions
-from geomm_engine.training.class_folds import FoldTable, evaluate_folds, folds
+from geomm_engine.training.class_folds import MEAN_OF_SETS, FoldRow, FoldTable, evaluate_folds, folds, lead_of
 from geomm_engine.training.config import find_config, read_config
 from geomm_engine.training.data import Lessons
 
@@ -91,6 +91,30 @@ def test_folds_are_trained_and_measured(folder: Path) -> None:
     shares = [table.shares[recipe]["drawn"]["among unseen names"][0] for recipe in table.steps]
     assert table.lead.keys() == {"other"}
     assert table.lead["other"]["drawn"][0] == pytest.approx(shares[0] - shares[1], abs=2e-4)
+
+
+def test_lead_is_told_set_by_set_and_as_their_mean() -> None:
+    def row(recipe: str, fold: int, name: str, pictures: int, right: int) -> FoldRow:
+        return FoldRow(recipe, 0, fold, name, (), pictures, right, 0.5, right, 0.1, 10, 9, 0.5, 0.5)
+
+    rows = [
+        row("own", 0, "many", 100, 90),
+        row("own", 0, "few", 10, 4),
+        row("own", 1, "many", 100, 90),
+        row("own", 1, "few", 10, 4),
+        row("own", 2, "many", 100, 0),
+        row("own", 2, "few", 0, 0),  # no name of this set was left out: the fold does not count
+    ]
+    rows += [replace(item, recipe="start", right_among_unseen=item.right_among_unseen // 2) for item in rows]
+    lead = lead_of(rows)
+    assert lead == {
+        "start": {
+            "many": pytest.approx((0.45, 0.45, 0.45)),
+            "few": pytest.approx((0.2, 0.2, 0.2)),
+            MEAN_OF_SETS: pytest.approx((0.325, 0.325, 0.325)),
+        }
+    }
+    assert lead_of(rows[:6]) == {}
 
 
 def test_two_recipes_of_one_name_are_refused(folder: Path) -> None:
