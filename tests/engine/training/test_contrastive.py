@@ -154,7 +154,7 @@ def test_shipped_recipes_are_valid() -> None:
 def test_recipes_that_are_compared_are_short_and_alike() -> None:
     """They build on the built-in model's recipe, and take over whatever they do not say."""
     compared = [read_config(path) for path in RECIPES.glob("ablation_*.toml")]
-    assert len(compared) == 5
+    assert len(compared) == 6
     assert {config.schedule for config in compared} == {compared[0].schedule}
     assert compared[0].schedule.all_steps == 250
 
