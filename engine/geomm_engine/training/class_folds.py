@@ -26,12 +26,11 @@ from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.scoring.familiarity import Exemplars
-from geomm_engine.training.compare import refuse_namesakes
-from geomm_engine.training.config import ContrastiveConfig, without_sets
-from geomm_engine.training.contrastive import trainer_for
+from geomm_engine.training.config import ContrastiveConfig, refuse_namesakes, without_sets
+from geomm_engine.training.contrastive import learned
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.exemplars import choose_exemplars
-from geomm_engine.training.language import Language, learn_language
+from geomm_engine.training.language import learn_language
 from geomm_engine.training.loop import threads
 from geomm_engine.training.zero_shot import prototypes, whole_vectors
 
@@ -132,17 +131,9 @@ def _one_repeat(config: ContrastiveConfig, repeat: int, count: int, data: Path, 
     with threads(config.threads):
         language = yield from learn_language(lessons)
         for fold, unseen in enumerate(folds(names, count, config.split_seed + repeat)):
-            network = yield from _taught(lessons.without(unseen), data, language, watch)
+            network = yield from learned(lessons.without(unseen), data, language, watch)
             rows += _rows(config.id, repeat, fold, network, lessons, unseen)
     return rows
-
-
-def _taught(lessons: Lessons, data: Path, language: Language | None, watch: Stopwatch) -> Job[TwoTowers]:
-    trainer = trainer_for(lessons, data, language=language)
-    for batch in trainer.batches(lessons.config.schedule.all_steps):
-        trainer.learn(batch)
-        yield watch.step()
-    return trainer.average
 
 
 def _blind(config: ContrastiveConfig, seed: int) -> ContrastiveConfig:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from geomm_engine.contract import ErrorCode, encode
-from geomm_engine.errors import EngineError, writing
+from geomm_engine.contract import encode
+from geomm_engine.errors import writing
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
 from geomm_engine.progress import Job, Stopwatch
-from geomm_engine.training.config import ContrastiveConfig
-from geomm_engine.training.contrastive import trainer_for
+from geomm_engine.training.config import ContrastiveConfig, refuse_namesakes
+from geomm_engine.training.contrastive import learned
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.language import learn_language
 from geomm_engine.training.loop import threads
@@ -86,27 +86,14 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
             lessons = Lessons(replace(config, seed=seed), data)
             with threads(config.threads):
                 language = yield from learn_language(lessons)
-                trainer = trainer_for(lessons, data, language=language)
-                for batch in trainer.batches(config.schedule.all_steps):
-                    trainer.learn(batch)
-                    yield watch.step()
-                figures += _figures(config.id, seed, trainer.average, lessons)
+                network = yield from learned(lessons, data, language, watch)
+                figures += _figures(config.id, seed, network, lessons)
             table = Comparison(tuple(seeds), steps, tuple(figures), _summary(figures, configs))
             with writing(output):
                 output.mkdir(parents=True, exist_ok=True)
                 text = json.dumps(encode(table), indent=1) + "\n"
                 (output / "comparison.json").write_text(text, encoding="utf-8")
     return table
-
-
-def refuse_namesakes(configs: Sequence[ContrastiveConfig]) -> None:
-    """Raises EngineError where two recipes have one id: their figures could not be told apart."""
-    if len({config.id for config in configs}) < len(configs):
-        raise EngineError(
-            ErrorCode.FOLDER_INVALID,
-            f"Two of the recipes have the same id: {', '.join(config.id for config in configs)}.",
-            "Give each recipe an id of its own, and name it once.",
-        )
 
 
 def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> list[Figure]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from geomm_engine.contract import ErrorCode
+from geomm_engine.errors import EngineError
 from geomm_engine.networks.two_towers import TwoTowersSettings
 from geomm_engine.training.augmentation import Jitter
 from geomm_engine.training.recipe_files import RECIPES, RecipeKind
@@ -306,3 +308,13 @@ def without_sets(config: ContrastiveConfig, names: Collection[str]) -> Contrasti
         for size in config.sizes
     )
     return replace(config, pictures=pictures, sizes=sizes)
+
+
+def refuse_namesakes(configs: Sequence[ContrastiveConfig]) -> None:
+    """Raises EngineError where two recipes have one id: their figures could not be told apart."""
+    if len({config.id for config in configs}) < len(configs):
+        raise EngineError(
+            ErrorCode.FOLDER_INVALID,
+            f"Two of the recipes have the same id: {', '.join(config.id for config in configs)}.",
+            "Give each recipe an id of its own, and name it once.",
+        )

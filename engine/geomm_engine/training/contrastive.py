@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from geomm_engine.networks.two_towers import TwoTowers
 from geomm_engine.networks.views import ready
-from geomm_engine.progress import Job
+from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.training.config import ContrastiveConfig, read_config
 from geomm_engine.training.data import Batch, Lessons
 from geomm_engine.training.language import Language, learn_language, untaught
@@ -155,6 +155,15 @@ def trainer_for(lessons: Lessons, data: Path, device: str = "cpu", language: Lan
     config = lessons.config
     start = read_convolutions(data / config.start) if config.start and not config.locked_image else []
     return Trainer(config, lessons, device, start, language or untaught(lessons))
+
+
+def learned(lessons: Lessons, data: Path, language: Language | None, watch: Stopwatch) -> Job[TwoTowers]:
+    """The averaged network at the end of the schedule; for comparisons, which keep no run: no checks, no checkpoints."""
+    trainer = trainer_for(lessons, data, language=language)
+    for batch in trainer.batches(lessons.config.schedule.all_steps):
+        trainer.learn(batch)
+        yield watch.step()
+    return trainer.average
 
 
 def train_contrastive(
