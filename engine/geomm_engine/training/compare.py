@@ -1,14 +1,14 @@
 """Recipes side by side over several seeds: what does a start, or a kind of attention, buy? Every recipe has the same seeds.
 
-Class names are typed as text against the validation pictures, at the size that the recipe was trained for and at others:
-the same pictures with finer or coarser pixels.
+Class names are typed as text against the validation pictures of every set that was photographed, at the size that the recipe
+was trained for and at others: the same pictures with finer or coarser pixels.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,13 @@ from geomm_engine.progress import Job, Stopwatch
 from geomm_engine.training.config import ContrastiveConfig, refuse_namesakes
 from geomm_engine.training.contrastive import learned
 from geomm_engine.training.data import Lessons
-from geomm_engine.training.language import learn_language
+from geomm_engine.training.language import Language, learn_language
 from geomm_engine.training.loop import threads
 from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
 SMALLEST_PX = 32
+FEWEST = 20
+"""A set with fewer validation pictures says nothing."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,17 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
     refuse_namesakes(configs)
     steps = {config.id: config.schedule.all_steps for config in configs}
     figures: list[Figure] = []
+    languages: dict[Hashable, Language | None] = {}
     watch = Stopwatch("train", len(seeds) * sum(steps.values()))
-    for seed in seeds:
-        for config in configs:
-            lessons = Lessons(replace(config, seed=seed), data)
+    for config in configs:
+        unseeded = Lessons(config, data)
+        for seed in seeds:
+            lessons = unseeded.seeded(seed)
             with threads(config.threads):
-                language = yield from learn_language(lessons)
-                network = yield from learned(lessons, data, language, watch)
+                speech = _speech(lessons.config)
+                if speech not in languages:
+                    languages[speech] = yield from learn_language(lessons)
+                network = yield from learned(lessons, data, languages[speech], watch)
                 figures += _figures(config.id, seed, network, lessons)
             table = Comparison(tuple(seeds), steps, tuple(figures), _summary(figures, configs))
             with writing(output):
@@ -96,11 +102,17 @@ def compare(configs: Sequence[ContrastiveConfig], data: Path, output: Path, *, s
     return table
 
 
+def _speech(config: ContrastiveConfig) -> Hashable:
+    """What a language depends on: recipes that agree in it learn the same one, once."""
+    return config.seed, config.captions, config.vocabulary, config.phrases, config.network.text
+
+
 def _figures(recipe: str, seed: int, network: TwoTowers, lessons: Lessons) -> list[Figure]:
     tower = ready(network.image, lessons.config.network.image)
     found: list[Figure] = []
-    for place in lessons.measured_places:
-        source, pictures = lessons.config.pictures[place], lessons.validation[place]
+    for source, pictures in zip(lessons.config.pictures, lessons.validation, strict=True):
+        if source.is_drawn or len(pictures.labels) < FEWEST:
+            continue
         texts = prototypes(network, [lessons.captions.classes[item] for item in pictures.classes], lessons.tokens)
         usual_px = lessons.config.sizes[0].px
         usual = whole_vectors(tower, pictures, usual_px, lessons.normalise)

@@ -167,6 +167,12 @@ class Lessons:
         lessons._draw_from([_without(item, unseen) for item in self.training])
         return lessons
 
+    def seeded(self, seed: int) -> Lessons:
+        """The same lessons for a run with this seed."""
+        lessons = copy(self)
+        lessons.config = replace(self.config, seed=seed)
+        return lessons
+
     @property
     def measured_places(self) -> list[int]:
         """Numbers of the sets that count."""

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from geomm_engine.errors import EngineError
-from geomm_engine.progress import run
+from geomm_engine.progress import Job, run
 from geomm_engine.training.compare import compare
 from geomm_engine.training.config import find_config, read_config
+from geomm_engine.training.data import Lessons
+from geomm_engine.training.language import Language, learn_language
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +37,31 @@ def test_every_recipe_has_every_seed_and_its_own_figures(folder: Path, monkeypat
         assert (row.agreement == 1.0) >= row.is_usual
         assert (row.cosine > 0.9999) == row.is_usual
     assert len({row.px for row in table.summary}) > 1
+
+
+def test_a_set_that_a_card_does_not_count_is_compared_too(folder: Path) -> None:
+    config = read_config(find_config("drawn"))
+    uncounted = tuple(replace(source, is_measured=False) for source in config.pictures)
+    short = replace(config, pictures=uncounted, schedule=replace(config.schedule, steps=1))
+    table = run(compare([short], folder, folder / "out", seeds=(1,)))
+    assert {row.set_name for row in table.summary} == {"drawn"}
+
+
+def test_recipes_that_speak_alike_learn_their_language_once_a_seed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = read_config(find_config("drawn"))
+    short = replace(config, schedule=replace(config.schedule, steps=1))
+    network = replace(short.network, image=replace(short.network.image, position="learned"))
+    learned: list[tuple[str, int]] = []
+
+    def learn(lessons: Lessons) -> Job[Language | None]:
+        learned.append((lessons.config.id, lessons.config.seed))
+        return (yield from learn_language(lessons))
+
+    monkeypatch.setattr("geomm_engine.training.compare.learn_language", learn)
+    run(compare([short, replace(short, id="other", network=network)], folder, folder / "out", seeds=(1, 2)))
+    assert learned == [(short.id, 1), (short.id, 2)]
 
 
 def test_two_recipes_of_one_name_are_refused_before_anything_is_trained(folder: Path) -> None:
