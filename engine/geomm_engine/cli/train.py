@@ -30,6 +30,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "config", help="a TOML file, or the name of a recipe that ships: geomm_nano, geomm_nano_words, drawn"
     )
     train_options.add_run(verb)
+    train_options.add_compile(verb)
     verb.set_defaults(run=run_contrastive)
     from geomm_engine.cli import (
         train_chain,
@@ -67,8 +68,12 @@ def run_contrastive(args: argparse.Namespace) -> int:
     data = args.data or data_folder()
     best_step, text_metric = 0, 0.0
     if not args.export_only:
-        device = choose_device(args.device)
-        result = terminal.follow(train_contrastive(config, folder, data=data, is_resumed=args.resume, device=device))
+        device = choose_device(args.device, is_compiled=args.compile)
+        result = terminal.follow(
+            train_contrastive(
+                config, folder, data=data, is_resumed=args.resume, is_compiled=args.compile, device=device
+            )
+        )
         best_step, text_metric = result.best_step, result.text_metric
     exported = export_model(config, folder, args.export or folder / "model", data=data)
     summary = TrainSummary(

@@ -61,6 +61,7 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     verb.add_argument("--name", default="", help="the model's id (default: the name of the export folder)")
     verb.add_argument("--steps", type=int, default=0, help="steps of training (default: 800, or the recipe's)")
     train_options.add_run(verb, kept="best student")
+    train_options.add_compile(verb)
     verb.set_defaults(run=run_chain)
 
 
@@ -88,8 +89,10 @@ def run_chain(args: argparse.Namespace) -> int:
     if args.export_only:
         drive(lessons.prepare())
     else:
-        device = choose_device(args.device)
-        result = terminal.follow(train_chain(lessons, folder, is_resumed=args.resume, device=device))
+        device = choose_device(args.device, is_compiled=args.compile)
+        result = terminal.follow(
+            train_chain(lessons, folder, is_resumed=args.resume, is_compiled=args.compile, device=device)
+        )
         best_step, agreement = result.best_step, result.agreement
     exported = export_student(lessons, folder, args.export or folder / "model")
     if args.json:

@@ -32,6 +32,7 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     verb.add_argument("config", help="a TOML file, or the name of a recipe that ships: geomm_where, drawn")
     train_options.add_run(verb, "geographic-NAME")
+    train_options.add_compile(verb)
     verb.set_defaults(run=run_geographic)
 
 
@@ -55,8 +56,10 @@ def run_geographic(args: argparse.Namespace) -> int:
     data = args.data or data_folder()
     best_step, validation_loss = 0, 0.0
     if not args.export_only:
-        device = choose_device(args.device)
-        result = terminal.follow(train_geographic(config, folder, data=data, is_resumed=args.resume, device=device))
+        device = choose_device(args.device, is_compiled=args.compile)
+        result = terminal.follow(
+            train_geographic(config, folder, data=data, is_resumed=args.resume, is_compiled=args.compile, device=device)
+        )
         best_step, validation_loss = result.best_step, result.validation_loss
     exported = export_expert(config, folder, args.export or folder / "model", data=data)
     shown = [item for item in exported.measured if item.dataset == "held-out blocks"]

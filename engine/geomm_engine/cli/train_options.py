@@ -16,6 +16,14 @@ def add_device(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
 
+def add_compile(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--compile",
+        action="store_true",
+        help="fuse the arithmetic of a step first: takes minutes, pays on long runs and on a GPU (torch.compile)",
+    )
+
+
 def add_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 

@@ -236,7 +236,9 @@ class Trainer(Learner[BandStudent, Batch, ChainCheck]):
         write_history(self.history, run.path)
 
 
-def train_chain(lessons: Lessons, folder: Path, *, is_resumed: bool = False, device: str = "cpu") -> Job[ChainResult]:
+def train_chain(
+    lessons: Lessons, folder: Path, *, is_resumed: bool = False, is_compiled: bool = False, device: str = "cpu"
+) -> Job[ChainResult]:
     """Train a student; yields progress, ends with the best one saved in the run folder.
 
     Raises:
@@ -254,6 +256,8 @@ def train_chain(lessons: Lessons, folder: Path, *, is_resumed: bool = False, dev
         trainer = Trainer(config, lessons, device)
         if is_resumed:
             trainer.restore(run.checkpoint)
+        if is_compiled:
+            trainer.compile()
         yield from steps(trainer, run)
     agreement = next((item.agreement for item in trainer.history if item.step == trainer.best_step), 0.0)
     return ChainResult(folder, trainer.best_step, agreement, tuple(trainer.history))

@@ -78,6 +78,9 @@ class Trainer(Learner[TwoTowers, Batch, Check]):
             for _ in range(1, self.config.tellings):
                 yield self.lessons.retold(batch, self.random)
 
+    def called(self) -> Sequence[nn.Module]:
+        return (self.network.text,) if self.config.locked_image else (self.network.image, self.network.text)
+
     def wake(self) -> None:
         """Ready to learn, but for what is frozen: a part of the stem, or the whole image tower."""
         self.network.train()
@@ -167,7 +170,13 @@ def learned(lessons: Lessons, data: Path, language: Language | None, watch: Stop
 
 
 def train_contrastive(
-    config_file: Path, folder: Path, *, data: Path, is_resumed: bool = False, device: str = "cpu"
+    config_file: Path,
+    folder: Path,
+    *,
+    data: Path,
+    is_resumed: bool = False,
+    is_compiled: bool = False,
+    device: str = "cpu",
 ) -> Job[TrainingResult]:
     """Train both towers; yields progress, ends with the best network saved in the run folder.
 
@@ -189,5 +198,7 @@ def train_contrastive(
             trainer.restore(run.checkpoint)
             if config.locked_image:
                 check_unchanged(trainer.network.image, config)
+        if is_compiled:
+            trainer.compile()
         yield from steps(trainer, run)
     return TrainingResult(folder, trainer.best_step, trainer.best_rank[0], tuple(trainer.history))

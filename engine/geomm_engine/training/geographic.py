@@ -275,7 +275,13 @@ def _looked_at(config: GeographicConfig, world: World) -> list[Batch]:
 
 
 def train_geographic(
-    config_file: Path, folder: Path, *, data: Path, is_resumed: bool = False, device: str = "cpu"
+    config_file: Path,
+    folder: Path,
+    *,
+    data: Path,
+    is_resumed: bool = False,
+    is_compiled: bool = False,
+    device: str = "cpu",
 ) -> Job[GeographicResult]:
     """Train the expert; yields progress, ends with the best network saved in the run folder.
 
@@ -292,6 +298,8 @@ def train_geographic(
         trainer = Trainer(config, world, device, start)
         if is_resumed:
             trainer.restore(run.checkpoint)
+        if is_compiled:
+            trainer.compile()
         yield from steps(trainer, run)
     return GeographicResult(folder, trainer.best_step, -trainer.best_rank[0], tuple(trainer.history))
 

@@ -86,6 +86,10 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
         """What is learnt beside the network and does not belong to it."""
         return {}
 
+    def called(self) -> Sequence[nn.Module]:
+        """The modules that a step calls."""
+        return (self.network,)
+
     def wake(self) -> None:
         """Ready to learn; called before every step."""
         self.network.train()
@@ -106,6 +110,11 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
     def mean_loss(self) -> float:
         """Since the last look."""
         return sum(self.losses) / max(1, len(self.losses))
+
+    def compile(self) -> None:
+        """Fuse the arithmetic of a step. What is learned differs in its last digits from what plain steps learn."""
+        for module in self.called():
+            module.compile()
 
     def learn(self, batch: BatchT) -> float:
         """One step; gives the loss that is told."""
