@@ -31,7 +31,8 @@ def register(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         )
         if kind == "scales":
             verb.add_argument("--gsd", "--gsd-m", dest="scales", type=float, nargs="+", default=[], metavar="X",
-                              help="ground pixels to compare, in metres; the first is the files' own")  # fmt: skip
+                              help="ground pixels to compare, in metres; the first is the files' own "
+                              "(one alone: that and its octaves)")  # fmt: skip
         else:
             verb.add_argument("--gsd", "--gsd-m", dest="gsd", type=float, nargs="+", default=[], metavar="X",
                               help="ground size of the files' pixel in metres, one for all sets or one each "
@@ -106,7 +107,7 @@ def _study(args: argparse.Namespace) -> Study:
         paths=tuple(args.paths),
         parts=frozenset(parts[args.kind]),
         gsd_m=scales[:1] if args.kind == "scales" else tuple(args.gsd),
-        scales_m=scales,
+        scales_m=scales[1:] if args.kind == "scales" else scales,
         entries=tuple(read_class_list(args.classes)[0]) if args.classes else (),
         captions=getattr(args, "captions", None),
         images=getattr(args, "images", None),

@@ -163,6 +163,7 @@ def test_a_zip_on_the_command_line_gives_one_json_object(
     for kind in ("zero-shot", "retrieval", "scales", "lights"):
         assert main(["evaluate", kind, str(pictures), "--gsd", "10", "--model", tiny_model]) == 0
     out = capsys.readouterr().out
+    assert "10 → 20 m" in out  # one ground pixel alone: that and its octaves
     assert "top-1 95.8%" in out
     assert "class name → pictures" in out
     assert "half the sun" in out
