@@ -256,9 +256,7 @@ def train_chain(
         trainer = Trainer(config, lessons, device)
         if is_resumed:
             trainer.restore(run.checkpoint)
-        if is_compiled:
-            trainer.compile()
-        yield from steps(trainer, run)
+        yield from steps(trainer, run, is_compiled=is_compiled)
     agreement = next((item.agreement for item in trainer.history if item.step == trainer.best_step), 0.0)
     return ChainResult(folder, trainer.best_step, agreement, tuple(trainer.history))
 

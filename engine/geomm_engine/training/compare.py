@@ -23,11 +23,10 @@ from geomm_engine.training.contrastive import learned
 from geomm_engine.training.data import Lessons
 from geomm_engine.training.language import Language, learn_language
 from geomm_engine.training.loop import threads
+from geomm_engine.training.report import FEWEST
 from geomm_engine.training.zero_shot import prototypes, top_1, whole_vectors
 
 SMALLEST_PX = 32
-FEWEST = 20
-"""A set with fewer validation pictures says nothing."""
 
 
 @dataclass(frozen=True)

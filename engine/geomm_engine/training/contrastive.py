@@ -198,7 +198,5 @@ def train_contrastive(
             trainer.restore(run.checkpoint)
             if config.locked_image:
                 check_unchanged(trainer.network.image, config)
-        if is_compiled:
-            trainer.compile()
-        yield from steps(trainer, run)
+        yield from steps(trainer, run, is_compiled=is_compiled)
     return TrainingResult(folder, trainer.best_step, trainer.best_rank[0], tuple(trainer.history))

@@ -298,9 +298,7 @@ def train_geographic(
         trainer = Trainer(config, world, device, start)
         if is_resumed:
             trainer.restore(run.checkpoint)
-        if is_compiled:
-            trainer.compile()
-        yield from steps(trainer, run)
+        yield from steps(trainer, run, is_compiled=is_compiled)
     return GeographicResult(folder, trainer.best_step, -trainer.best_rank[0], tuple(trainer.history))
 
 

@@ -194,8 +194,10 @@ class Learner(ABC, Generic[NetworkT, BatchT, CheckT]):
         self.history = [self.check_kind(**item) for item in json.loads(state["history"])]
 
 
-def steps(learner: Learner[Any, Any, Any], run: RunFolder) -> Job[None]:
+def steps(learner: Learner[Any, Any, Any], run: RunFolder, *, is_compiled: bool = False) -> Job[None]:
     """Through the schedule, from wherever the learner stands; checkpoints at every look and at the end."""
+    if is_compiled:
+        learner.compile()
     schedule = learner.schedule
     watch = Stopwatch("train", schedule.all_steps, learner.step)
     last = schedule.stop_after or schedule.all_steps
